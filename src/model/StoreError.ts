@@ -1,0 +1,25 @@
+/**
+ * The error of every store.
+ *
+ * @since 0.1.0
+ */
+import * as Data from "effect/Data"
+
+/**
+ * A store could not do what it was asked.
+ *
+ * - `reason`: `busy` (locked by another process: trying again helps), `foreign` (not a database of Heddle's),
+ *   `corrupt` (damaged or not a database at all), `newer` (written by a later release), `full` (no space left),
+ *   `closed` (the store's scope has ended) or `failed` (anything else: see `cause`)
+ * - `location`: the file or the server; `operation`: the method of the store
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class StoreError extends Data.TaggedError("StoreError")<{
+  readonly reason: "busy" | "foreign" | "corrupt" | "newer" | "full" | "closed" | "failed"
+  readonly location: string
+  readonly operation: string
+  readonly message: string
+  readonly cause?: unknown
+}> {}
