@@ -16,7 +16,7 @@ import type { RunStatus, Transition } from "../model/Transition.js"
  *
  * - `input`: canonical JSON of the encoded inputs, by name
  * - `epoch`: counts the drivers of the run; only the present one may write
- * - `owner`: who drives it, `heartbeatAt` when that was last confirmed; 0 when it was let go
+ * - `owner`: who drives it, empty when it was let go; `heartbeatAt`: when that was last confirmed, 0 when it was let go
  * - `seq`: the number of the latest transition
  * - `total`: how many modules the Dag has
  *
@@ -55,9 +55,10 @@ export interface ModuleRow {
 }
 
 /**
- * The change of one module in a batch: its transitions there, folded into one row. A time that is null is kept from
- * the stored row when that row is of the same attempt (or of attempt 0), and becomes null when it is of an earlier one;
- * `output` is the JSON text of a completed module's output, null when there is none.
+ * The change of one module in a batch: its transitions there, folded into one row. A time or failure that is null is
+ * kept from the stored row when that row is of the same attempt (or of attempt 0), and becomes null when it is of an
+ * earlier one; `output` is the JSON text of a completed module's output, null when there is none. A change that may not
+ * follow the stored row (`ModuleStatus.canFollow`) leaves it as it is.
  *
  * @since 0.1.0
  * @category models
@@ -68,7 +69,8 @@ export interface ModuleChange extends ModuleRow {
 
 /**
  * What one batch holds of one run: its module rows, all its transitions in order, and, where the run itself changed
- * its status, that status.
+ * its status, that status. Several changes of one run in a batch count in their order. Transitions whose number the run
+ * already has are left out.
  *
  * @since 0.1.0
  * @category models
@@ -132,8 +134,8 @@ export class RunStore extends Context.Tag("heddle/store/RunStore")<
     }) => Effect.Effect<Opened, StoreError>
 
     /**
-     * Makes `owner` the driver of an unfinished run whose heartbeat is before `expiredBefore`, with the next epoch and
-     * the heartbeat `now`: from then on whoever held an earlier epoch can write nothing.
+     * Makes `owner` the driver of an unfinished run that was let go or whose heartbeat is before `expiredBefore`, with
+     * the next epoch and the heartbeat `now`: from then on whoever held an earlier epoch can write nothing.
      */
     readonly claim: (request: {
       readonly runId: RunId
@@ -142,21 +144,24 @@ export class RunStore extends Context.Tag("heddle/store/RunStore")<
       readonly expiredBefore: number
     }) => Effect.Effect<Claim, StoreError>
 
-    /** Confirms that these runs are driven, and gives those that the caller has lost: their epoch is another. */
+    /**
+     * Confirms that these runs are driven, and gives those that the caller has lost: their epoch is another, or they
+     * are unknown. A run that is finished or was let go is left as it is, and is not lost.
+     */
     readonly heartbeat: (
       runs: ReadonlyArray<{ readonly runId: RunId; readonly epoch: number }>,
       now: number
     ) => Effect.Effect<ReadonlyArray<RunId>, StoreError>
 
-    /** Lets go of a run, so that anyone can claim it at once; nothing when the epoch is another. */
+    /** Lets go of an unfinished run, so that anyone can claim it at once; nothing when the epoch is another. */
     readonly release: (run: { readonly runId: RunId; readonly epoch: number }) => Effect.Effect<void, StoreError>
 
     /**
      * Writes a batch in one transaction: the module rows, the transitions and the runs' status, `seq` and
-     * `finishedAt` (both from the transitions). A run that is finished, is unknown or has another epoch is left as it is, and its id given back; the others
-     * are written.
+     * `finishedAt` (both from the transitions). A run that is finished, is unknown or has another epoch is left as it
+     * is, and its changes given back (the same objects); the others are written.
      */
-    readonly commit: (batch: ReadonlyArray<RunChanges>) => Effect.Effect<ReadonlyArray<RunId>, StoreError>
+    readonly commit: (batch: ReadonlyArray<RunChanges>) => Effect.Effect<ReadonlyArray<RunChanges>, StoreError>
 
     readonly run: (runId: RunId) => Effect.Effect<Option.Option<RunRow>, StoreError>
 
@@ -175,7 +180,10 @@ export class RunStore extends Context.Tag("heddle/store/RunStore")<
       page: { readonly after: number; readonly limit: number }
     ) => Effect.Effect<ReadonlyArray<Transition>, StoreError>
 
-    /** Runs, newest first (by `createdAt`, then by id), at most `limit`, from after the cursor `before`. */
+    /**
+     * Runs, newest first (by `createdAt`, then by id in code points, both descending), at most `limit`, from after the
+     * cursor `before`.
+     */
     readonly list: (filter: {
       readonly status?: RunStatus | undefined
       readonly dag?: string | undefined

@@ -1,0 +1,67 @@
+/**
+ * Ready-made compositions: an engine with its writer over a store.
+ *
+ * @since 0.1.0
+ */
+import * as Layer from "effect/Layer"
+import type { StoreError } from "./model/StoreError.js"
+import * as Engine from "./run/Engine.js"
+import * as RunLease from "./state/RunLease.js"
+import * as StateWriter from "./state/StateWriter.js"
+import * as Timeline from "./state/Timeline.js"
+import type { RunStore } from "./store/RunStore.js"
+import * as RunStoreMemory from "./store/RunStoreMemory.js"
+import * as RunStoreSqlite from "./store/RunStoreSqlite.js"
+
+/**
+ * The options of the parts; what is left out has the part's own `defaults`.
+ *
+ * @since 0.1.0
+ * @category options
+ */
+export interface Options {
+  readonly engine?: Partial<Engine.Options>
+  readonly writer?: Partial<StateWriter.Options>
+  readonly lease?: Partial<RunLease.Options>
+}
+
+/**
+ * An engine over any store. When its scope closes, runs are cut off first, then the writer writes what is queued, then
+ * the store is closed.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer = (options: Options = {}): Layer.Layer<Engine.Engine, never, RunStore> =>
+  Engine.layer(options.engine).pipe(
+    Layer.provide(Layer.mergeAll(StateWriter.layer(options.writer), RunLease.layer(options.lease), Timeline.layer))
+  )
+
+/**
+ * An engine over a store in memory: the same behaviour as with a file, gone with the process. Runs are `buffered` unless
+ * they say otherwise, since there is no crash that a commit would survive.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerMemory: Layer.Layer<Engine.Engine> = layer({ engine: { durability: "buffered" } }).pipe(
+  Layer.provide(RunStoreMemory.layer())
+)
+
+/**
+ * An engine over a SQLite file, which is created when it does not exist. Fails when the file is not a database of
+ * Heddle's, is damaged, or was written by a later release; it is then left as it was.
+ *
+ * @example
+ * ```ts
+ * import { Engine, Heddle } from "heddle"
+ * import { Effect } from "effect"
+ *
+ * const program = Engine.list().pipe(Effect.provide(Heddle.layerSqlite({ filename: "heddle.db" })))
+ * ```
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerSqlite = (options: Options & { readonly filename: string }): Layer.Layer<Engine.Engine, StoreError> =>
+  layer(options).pipe(Layer.provide(RunStoreSqlite.layer({ filename: options.filename })))

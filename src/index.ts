@@ -1,0 +1,36 @@
+/**
+ * Stateful, resumable DAG workflows for Effect.
+ *
+ * @since 0.1.0
+ */
+
+/** A typed graph of modules. */
+export * as Dag from "./dag/Dag.js"
+/** The vertices of a Dag. */
+export * as Module from "./dag/Module.js"
+/** Ready-made compositions of engine, writer and store. */
+export * as Heddle from "./Heddle.js"
+/** The statuses of a module, and their order. */
+export * as ModuleStatus from "./model/ModuleStatus.js"
+/** The errors of starting, driving and resuming runs. */
+export * as RunError from "./model/RunError.js"
+/** The name of a run. */
+export { RunId } from "./model/RunId.js"
+/** What is known of a run at one moment. */
+export * as RunSnapshot from "./model/RunSnapshot.js"
+/** The metrics. */
+export * as Telemetry from "./model/Telemetry.js"
+/** One change of status. */
+export * as Transition from "./model/Transition.js"
+/** A Dag compiled to dense arrays. */
+export * as Plan from "./plan/Plan.js"
+/** Runs Dags. */
+export * as Engine from "./run/Engine.js"
+/** Who drives a run. */
+export * as RunLease from "./state/RunLease.js"
+/** The queue and the one fiber behind it that write what runs did. */
+export * as StateWriter from "./state/StateWriter.js"
+/** What is stored of runs, for those who read. */
+export * as Timeline from "./state/Timeline.js"
+/** The port behind which runs are kept. */
+export * as RunStore from "./store/RunStore.js"

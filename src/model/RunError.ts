@@ -1,0 +1,225 @@
+/**
+ * The errors of starting, driving and resuming a run. Each names the run, says what to do and keeps its cause.
+ *
+ * @since 0.1.0
+ */
+import type * as Cause from "effect/Cause"
+import * as Data from "effect/Data"
+import type { RunId } from "./RunId.js"
+import type { RunSnapshot } from "./RunSnapshot.js"
+import type { StoreError } from "./StoreError.js"
+import type { Failure } from "./Transition.js"
+
+/**
+ * One fault in a value: where it is, and what is wrong there.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Fault {
+  readonly path: ReadonlyArray<PropertyKey>
+  readonly message: string
+}
+
+const faultList = (faults: ReadonlyArray<Fault>) =>
+  faults.map(({ message, path }) => `\n- ${path.map(String).join(".")}: ${message}`).join("")
+
+/**
+ * The inputs given to a run do not fit the Dag: all faults of all inputs. Nothing has run and nothing was stored.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class InputInvalid extends Data.TaggedError("InputInvalid")<{
+  readonly dag: string
+  readonly faults: ReadonlyArray<Fault>
+}> {
+  override get message() {
+    return `the inputs do not fit the Dag "${this.dag}":${faultList(this.faults)}`
+  }
+}
+
+/**
+ * A run with this id exists, with another Dag or other inputs. Nothing has run; choose another id.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class RunConflict extends Data.TaggedError("RunConflict")<{
+  readonly runId: RunId
+  readonly differs: "dag" | "input"
+}> {
+  override get message() {
+    return `run "${this.runId}" exists with ${this.differs === "dag" ? "another Dag" : "other inputs"}: choose another id`
+  }
+}
+
+/**
+ * No run has this id.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class UnknownRun extends Data.TaggedError("UnknownRun")<{ readonly runId: RunId }> {
+  override get message() {
+    return `there is no run "${this.runId}"`
+  }
+}
+
+/**
+ * The run has ended, so there is nothing to resume. `Engine.execute` with its Dag, id and inputs gives its result.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class RunFinished extends Data.TaggedError("RunFinished")<{
+  readonly runId: RunId
+  readonly status: "completed" | "failed" | "cancelled"
+}> {
+  override get message() {
+    return `run "${this.runId}" has ended (${this.status}): there is nothing to resume`
+  }
+}
+
+/**
+ * Another process drives the run. It can be taken over `retryAfter` milliseconds from now, should `owner` have gone
+ * without letting go of it.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class RunHeld extends Data.TaggedError("RunHeld")<{
+  readonly runId: RunId
+  readonly owner: string
+  readonly retryAfter: number
+}> {
+  override get message() {
+    return `run "${this.runId}" is driven by "${this.owner}": try again in ${this.retryAfter} ms, should that process have died`
+  }
+}
+
+/**
+ * The run was started with another version of the Dag: its fingerprint differs. Nothing has run.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class DagChanged extends Data.TaggedError("DagChanged")<{
+  readonly runId: RunId
+  readonly dag: string
+  readonly stored: string
+  readonly given: string
+}> {
+  override get message() {
+    return `run "${this.runId}" was started with another Dag than "${this.dag}" is now (${this.stored} is stored, ${this.given} was given): resume it with the Dag it was started with, or start a new run`
+  }
+}
+
+/**
+ * A stored input or output does not decode with the schema of its module. Nothing has run.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class StoredValueInvalid extends Data.TaggedError("StoredValueInvalid")<{
+  readonly runId: RunId
+  readonly module: string
+  readonly faults: ReadonlyArray<Fault>
+}> {
+  override get message() {
+    return `what is stored of module "${this.module}" in run "${this.runId}" does not decode:${faultList(this.faults)}`
+  }
+}
+
+/**
+ * A failed module of a run. `cause` is the cause itself, for a run that was driven in this process.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface ModuleFailure {
+  readonly module: string
+  readonly attempt: number
+  readonly failure: Failure
+  readonly cause?: Cause.Cause<unknown>
+}
+
+/**
+ * Modules failed with something other than their own typed error: a defect, a timeout, an output that does not encode,
+ * or an error that was stored without a schema. `failures` names every failed module of the run.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class RunFailed extends Data.TaggedError("RunFailed")<{
+  readonly runId: RunId
+  readonly failures: ReadonlyArray<ModuleFailure>
+  readonly snapshot: RunSnapshot
+}> {
+  override get message() {
+    return `run "${this.runId}" failed:${faultList(
+      this.failures.map(({ attempt, failure, module }) => ({
+        path: [module],
+        message: `${failure.kind} in attempt ${attempt}: ${failure.message}`
+      }))
+    )}`
+  }
+}
+
+/**
+ * The run was cancelled.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class RunCancelled extends Data.TaggedError("RunCancelled")<{
+  readonly runId: RunId
+  readonly snapshot: RunSnapshot
+}> {
+  override get message() {
+    return `run "${this.runId}" was cancelled`
+  }
+}
+
+/**
+ * Another driver has taken the run over: this one was stopped, and the store refused what it still had to write.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class RunLost extends Data.TaggedError("RunLost")<{
+  readonly runId: RunId
+  readonly epoch: number
+}> {
+  override get message() {
+    return `run "${this.runId}" was taken over by another driver (this one had epoch ${this.epoch})`
+  }
+}
+
+/**
+ * What the run did could not be written, so the run was stopped. The store holds a prefix of what it did; once the
+ * cause is mended the run can be resumed.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class WriteFailed extends Data.TaggedError("WriteFailed")<{
+  readonly runId: RunId
+  readonly cause: StoreError
+}> {
+  override get message() {
+    return `the state of run "${this.runId}" could not be written, so the run was stopped: ${this.cause.message}`
+  }
+}
+
+/**
+ * The writer was closed before this could be written.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class WriterClosed extends Data.TaggedError("WriterClosed")<{ readonly runId: RunId }> {
+  override get message() {
+    return `the state of run "${this.runId}" could not be written: the writer is closed`
+  }
+}

@@ -1,0 +1,130 @@
+/**
+ * Every metric of Heddle, in one place: what is not here is not measured. `docs/telemetry.md` lists them for readers.
+ *
+ * @since 0.1.0
+ */
+import * as Metric from "effect/Metric"
+import * as MetricBoundaries from "effect/MetricBoundaries"
+import * as MetricKey from "effect/MetricKey"
+import * as MetricLabel from "effect/MetricLabel"
+import type { ModuleStatus } from "./ModuleStatus.js"
+import type { RunStatus } from "./Transition.js"
+
+// the label is part of the key from the start: `Metric.tagged` would join label arrays at every update
+const labelled = (name: string, description: string, label: string, value: string): Metric.Metric.Counter<number> =>
+  Metric.fromMetricKey(
+    MetricKey.taggedWithLabels(MetricKey.counter(name, { description, incremental: true }), [
+      MetricLabel.make(label, value)
+    ])
+  )
+
+const runs = (status: Exclude<RunStatus, "running">) =>
+  labelled("heddle_runs_finished_total", "runs that ended, by status", "status", status)
+
+const modules = (status: Extract<ModuleStatus, "completed" | "failed" | "skipped" | "cancelled">) =>
+  labelled("heddle_modules_finished_total", "modules that ended, by status", "status", status)
+
+/**
+ * @since 0.1.0
+ * @category metrics
+ */
+export const runsStarted = Metric.counter("heddle_runs_started_total", {
+  description: "runs that began to be driven, resumes included",
+  incremental: true
+})
+
+/**
+ * @since 0.1.0
+ * @category metrics
+ */
+export const runsActive = Metric.gauge("heddle_runs_active", { description: "runs that this process drives now" })
+
+/**
+ * @since 0.1.0
+ * @category metrics
+ */
+export const runsFinished = { completed: runs("completed"), failed: runs("failed"), cancelled: runs("cancelled") }
+
+/**
+ * @since 0.1.0
+ * @category metrics
+ */
+export const modulesFinished = {
+  completed: modules("completed"),
+  failed: modules("failed"),
+  skipped: modules("skipped"),
+  cancelled: modules("cancelled")
+}
+
+/**
+ * @since 0.1.0
+ * @category metrics
+ */
+export const moduleDuration = Metric.histogram(
+  "heddle_module_duration_milliseconds",
+  MetricBoundaries.exponential({ start: 1, factor: 4, count: 10 }),
+  "from the start of an Effect module's first attempt in this process to its end"
+)
+
+/**
+ * @since 0.1.0
+ * @category metrics
+ */
+export const writerDepth = Metric.gauge("heddle_writer_depth", {
+  description: "updates that are queued and not yet in a batch"
+})
+
+/**
+ * @since 0.1.0
+ * @category metrics
+ */
+export const writerBatches = Metric.counter("heddle_writer_batches_total", {
+  description: "batches that were committed",
+  incremental: true
+})
+
+/**
+ * @since 0.1.0
+ * @category metrics
+ */
+export const writerUpdates = Metric.counter("heddle_writer_updates_total", {
+  description: "updates that were committed",
+  incremental: true
+})
+
+/**
+ * @since 0.1.0
+ * @category metrics
+ */
+export const writerCoalesced = Metric.counter("heddle_writer_coalesced_total", {
+  description: "updates that shared the module row of another update in their batch",
+  incremental: true
+})
+
+/**
+ * @since 0.1.0
+ * @category metrics
+ */
+export const writerRefused = Metric.counter("heddle_writer_refused_total", {
+  description: "updates that were not written: stale epoch, failing store or closed writer",
+  incremental: true
+})
+
+/**
+ * @since 0.1.0
+ * @category metrics
+ */
+export const writerRetries = Metric.counter("heddle_writer_retries_total", {
+  description: "batches that were tried again because the store was busy",
+  incremental: true
+})
+
+/**
+ * @since 0.1.0
+ * @category metrics
+ */
+export const writerCommitDuration = Metric.histogram(
+  "heddle_writer_commit_milliseconds",
+  MetricBoundaries.exponential({ start: 0.25, factor: 2, count: 12 }),
+  "from the begin of a batch to the acknowledgement of the store, retries included"
+)

@@ -1,0 +1,84 @@
+/**
+ * A run in the hands of a caller.
+ *
+ * @since 0.1.0
+ */
+import type * as Effect from "effect/Effect"
+import type * as Stream from "effect/Stream"
+import type {
+  DagChanged,
+  InputInvalid,
+  RunCancelled,
+  RunConflict,
+  RunFailed,
+  RunFinished,
+  RunHeld,
+  StoredValueInvalid,
+  UnknownRun
+} from "../model/RunError.js"
+import type { RunId } from "../model/RunId.js"
+import type { RunSnapshot } from "../model/RunSnapshot.js"
+import type { StoreError } from "../model/StoreError.js"
+import type { Transition } from "../model/Transition.js"
+import type { PlanInvalid } from "../plan/Plan.js"
+import type { WriteError } from "../state/StateWriter.js"
+
+/**
+ * Why a run ended without its outputs, other than by its modules' own errors.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export type RunError = RunFailed | RunCancelled | WriteError
+
+/**
+ * Why a run could not be started. Nothing has run.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export type StartError = PlanInvalid | InputInvalid | RunConflict | RunHeld | StoredValueInvalid | StoreError
+
+/**
+ * Why a run could not be resumed. Nothing has run.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export type ResumeError =
+  PlanInvalid | UnknownRun | RunFinished | RunHeld | DagChanged | StoredValueInvalid | StoreError
+
+/**
+ * A run that was started, by this call or another.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Handle<out O, out E> {
+  readonly id: RunId
+
+  /**
+   * The outputs, or why there are none. The modules' own errors keep their type; with several failures (`continue`)
+   * the cause holds all of them, in parallel.
+   *
+   * **Interruption**: of the waiting only; the run goes on. When the run itself is cut off (its engine's scope closes),
+   * this is interrupted.
+   */
+  readonly await: Effect.Effect<O, E | RunError>
+
+  /** The live state: it may be ahead of the store by what is queued. */
+  readonly snapshot: Effect.Effect<RunSnapshot>
+
+  /**
+   * The run as it is, then every transition that follows, then the end of the stream when the run ends or is cut off. A
+   * transition comes after its commit. Folding the stream with `RunSnapshot.evolve` gives the live snapshot. Who falls
+   * more than 1,024 transitions behind is given a fresh snapshot in their place: a viewer never holds up a run.
+   */
+  readonly changes: Stream.Stream<RunSnapshot | Transition>
+
+  /**
+   * Cancels the run and waits for its end: running modules are interrupted and their finalizers awaited, everything
+   * that has not ended becomes cancelled. Harmless when repeated; without effect on a run whose modules have all ended.
+   */
+  readonly cancel: Effect.Effect<void>
+}

@@ -1,0 +1,183 @@
+/**
+ * Who drives a run.
+ *
+ * @since 0.1.0
+ */
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as HashMap from "effect/HashMap"
+import * as Layer from "effect/Layer"
+import * as Random from "effect/Random"
+import * as Ref from "effect/Ref"
+import { RunHeld } from "../model/RunError.js"
+import type { RunId } from "../model/RunId.js"
+import type { StoreError } from "../model/StoreError.js"
+import { RunStore, type RunRow } from "../store/RunStore.js"
+import type { Claim } from "./Update.js"
+
+/**
+ * A run that the caller drives. `run` is its row after it was opened or claimed.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Held {
+  readonly claim: Claim
+  readonly run: RunRow
+}
+
+/**
+ * The right to drive runs. Whoever holds it confirms it by a heartbeat; when the heartbeat has expired anyone may take
+ * the run over, and from then on the store refuses every write of the former driver by its epoch.
+ *
+ * @since 0.1.0
+ * @category services
+ */
+export class RunLease extends Context.Tag("heddle/state/RunLease")<
+  RunLease,
+  {
+    /**
+     * Creates a run and holds it; when the id is taken, gives what is stored under it.
+     *
+     * **Interruption**: the run was created and is held until its heartbeat expires, or was not created.
+     */
+    readonly open: (run: {
+      readonly runId: RunId
+      readonly dag: string
+      readonly fingerprint: string
+      readonly total: number
+      readonly input: string
+    }) => Effect.Effect<
+      { readonly _tag: "Created"; readonly held: Held } | { readonly _tag: "Exists"; readonly run: RunRow },
+      StoreError
+    >
+
+    /**
+     * Takes an unfinished run over from a driver that let go of it or whose heartbeat has expired. `Gone` when it has
+     * finished meanwhile or does not exist.
+     *
+     * **Interruption**: as for `open`.
+     */
+    readonly claim: (
+      runId: RunId
+    ) => Effect.Effect<
+      { readonly _tag: "Claimed"; readonly held: Held } | { readonly _tag: "Gone" },
+      StoreError | RunHeld
+    >
+
+    /** Calls `onLost` when a heartbeat finds that somebody else drives the run. */
+    readonly watch: (claim: Claim, onLost: () => void) => Effect.Effect<void>
+
+    /** Lets go of a run, so that anyone may claim it at once. A store that does not answer only delays that. */
+    readonly release: (claim: Claim) => Effect.Effect<void>
+  }
+>() {}
+
+/**
+ * - `owner`: how this process is called in the store and in `RunHeld`; a random name when it is undefined
+ * - `heartbeat`: how often the runs that are driven are confirmed
+ * - `expiry`: how long after its last heartbeat a run can be taken over: the longest that a crash delays a resume. It
+ *   should be several heartbeats; a process that was merely slow is fenced off and not harmed
+ *
+ * @since 0.1.0
+ * @category options
+ */
+export interface Options {
+  readonly owner: string | undefined
+  readonly heartbeat: Duration.DurationInput
+  readonly expiry: Duration.DurationInput
+}
+
+/**
+ * @since 0.1.0
+ * @category options
+ */
+export const defaults: Options = { owner: undefined, heartbeat: "1 second", expiry: "5 seconds" }
+
+/**
+ * The lease over the `RunStore`. Its heartbeat fiber lives in the layer's scope and sleeps while no run is held.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer = (options: Partial<Options> = {}): Layer.Layer<RunLease, never, RunStore> =>
+  Layer.scoped(RunLease, make({ ...defaults, ...options }))
+
+const make = Effect.fnUntraced(function* (options: Options) {
+  const store = yield* RunStore
+  const owner = options.owner ?? (yield* randomName)
+  const expiry = Duration.toMillis(options.expiry)
+  const holds = yield* Ref.make(HashMap.empty<Claim, () => void>())
+  const anyHeld = yield* Effect.makeLatch(false)
+
+  const hold = (run: RunRow): Effect.Effect<Held> => {
+    const claim: Claim = { runId: run.runId, epoch: run.epoch }
+    return Ref.update(
+      holds,
+      HashMap.set(claim, () => {})
+    ).pipe(Effect.zipRight(anyHeld.open), Effect.as({ claim, run }))
+  }
+
+  const beat = Effect.gen(function* () {
+    yield* anyHeld.await
+    yield* Effect.sleep(options.heartbeat)
+    const held = yield* Ref.get(holds)
+    if (HashMap.isEmpty(held)) return yield* anyHeld.close
+    const lost = new Set(yield* store.heartbeat(Array.from(HashMap.keys(held)), yield* Clock.currentTimeMillis))
+    for (const [claim, onLost] of held) if (lost.has(claim.runId)) onLost()
+  }).pipe(Effect.catchAllCause((cause) => Effect.logWarning("the heartbeat of this process's runs failed", cause)))
+
+  yield* Effect.forever(beat).pipe(
+    Effect.annotateLogs({ package: "heddle", module: "RunLease", fiber: "heartbeat" }),
+    Effect.interruptible,
+    Effect.forkScoped
+  )
+
+  return RunLease.of({
+    open: (run) =>
+      Effect.gen(function* () {
+        const createdAt = yield* Clock.currentTimeMillis
+        const opened = yield* store.open({ ...run, owner, createdAt })
+        if (opened._tag === "Exists") return opened
+        const row: RunRow = {
+          ...run,
+          owner,
+          createdAt,
+          status: "running",
+          epoch: 1,
+          heartbeatAt: createdAt,
+          seq: 0,
+          finishedAt: null
+        }
+        return { _tag: "Created" as const, held: yield* hold(row) }
+      }).pipe(Effect.uninterruptible),
+    claim: (runId) =>
+      Effect.gen(function* () {
+        const now = yield* Clock.currentTimeMillis
+        const claim = yield* store.claim({ runId, owner, now, expiredBefore: now - expiry })
+        if (claim._tag === "Claimed") return { _tag: "Claimed" as const, held: yield* hold(claim.run) }
+        if (claim._tag !== "Held") return { _tag: "Gone" as const }
+        return yield* new RunHeld({
+          runId,
+          owner: claim.run.owner,
+          retryAfter: Math.max(0, claim.run.heartbeatAt + expiry - now + 1)
+        })
+      }).pipe(Effect.uninterruptible),
+    watch: (claim, onLost) =>
+      Ref.update(holds, (map) => (HashMap.has(map, claim) ? HashMap.set(map, claim, onLost) : map)),
+    release: (claim) =>
+      Ref.update(holds, HashMap.remove(claim)).pipe(
+        Effect.zipRight(store.release(claim)),
+        Effect.catchAll((error) =>
+          Effect.logWarning(`run "${claim.runId}" could not be let go of: its heartbeat has to expire`, error)
+        )
+      )
+  })
+})
+
+const randomName = Effect.map(
+  Effect.all([Random.nextIntBetween(0, 2 ** 31), Random.nextIntBetween(0, 2 ** 31)]),
+  (parts) => `heddle-${parts.map((part) => part.toString(36)).join("")}`
+)

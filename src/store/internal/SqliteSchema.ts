@@ -1,0 +1,64 @@
+/**
+ * The tables of a SQLite store, and the marks by which a file is known as one.
+ */
+
+/** `PRAGMA application_id` of our files: "Hddl". */
+export const applicationId = 0x4864646c
+
+/**
+ * Step n takes a database from `user_version` n to n + 1. A step that was released is never changed.
+ *
+ * - A run is referred to by a number, so that its id, which may be long, is stored once and not in each row.
+ * - Inputs have a table of their own: the row of a run is rewritten by every commit and stays small.
+ * - There are no foreign keys: rows are written only in the transaction that has just read their run.
+ * - Times are REAL because a Clock may give fractions; SQLite stores whole ones as integers.
+ */
+export const migrations: ReadonlyArray<ReadonlyArray<string>> = [
+  [
+    `CREATE TABLE runs (
+      id INTEGER PRIMARY KEY,
+      run_id TEXT NOT NULL UNIQUE,
+      dag TEXT NOT NULL,
+      fingerprint TEXT NOT NULL,
+      total INTEGER NOT NULL,
+      status TEXT NOT NULL,
+      epoch INTEGER NOT NULL,
+      owner TEXT NOT NULL,
+      heartbeat_at REAL NOT NULL,
+      seq INTEGER NOT NULL,
+      created_at REAL NOT NULL,
+      finished_at REAL
+    ) STRICT`,
+    "CREATE INDEX runs_by_created ON runs (created_at, run_id)",
+    "CREATE INDEX runs_by_status ON runs (status, created_at, run_id)",
+    "CREATE INDEX runs_by_dag ON runs (dag, created_at, run_id)",
+    "CREATE INDEX runs_by_dag_status ON runs (dag, status, created_at, run_id)",
+    `CREATE TABLE inputs (
+      run INTEGER PRIMARY KEY,
+      input TEXT NOT NULL
+    ) STRICT`,
+    `CREATE TABLE modules (
+      run INTEGER NOT NULL,
+      module TEXT NOT NULL,
+      status TEXT NOT NULL,
+      attempt INTEGER NOT NULL,
+      scheduled_at REAL,
+      started_at REAL,
+      finished_at REAL,
+      failure TEXT,
+      output TEXT,
+      PRIMARY KEY (run, module)
+    ) STRICT, WITHOUT ROWID`,
+    `CREATE TABLE transitions (
+      run INTEGER NOT NULL,
+      seq INTEGER NOT NULL,
+      at REAL NOT NULL,
+      status TEXT NOT NULL,
+      module TEXT,
+      attempt INTEGER,
+      failure TEXT,
+      epoch INTEGER,
+      PRIMARY KEY (run, seq)
+    ) STRICT, WITHOUT ROWID`
+  ]
+]
