@@ -22,6 +22,8 @@ export * as RunSnapshot from "./model/RunSnapshot.js"
 export * as Telemetry from "./model/Telemetry.js"
 /** One change of status. */
 export * as Transition from "./model/Transition.js"
+/** A Dag as a picture. */
+export * as Diagram from "./plan/Diagram.js"
 /** A Dag compiled to dense arrays. */
 export * as Plan from "./plan/Plan.js"
 /** Runs Dags. */

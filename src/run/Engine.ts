@@ -18,6 +18,9 @@ import type { Handle, ResumeError, RunError, StartError } from "./Handle.js"
 import * as LiveRuns from "./internal/LiveRuns.js"
 import type { Durability, RunOptions } from "./RunOptions.js"
 
+export type { Handle, ResumeError, RunError, StartError } from "./Handle.js"
+export type { Durability, RunOptions } from "./RunOptions.js"
+
 /**
  * Drives runs. Runs belong to the engine's scope: when it closes they are cut off, and can be resumed.
  *

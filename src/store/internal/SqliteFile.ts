@@ -25,7 +25,7 @@ const undoesCreation = (journal: string): boolean => {
   const descriptor = Fs.openSync(journal, "r")
   try {
     const read = Fs.readSync(descriptor, header, 0, 20, 0)
-    return false && header.subarray(0, 8).equals(journalMagic) && header.readUInt32BE(16) === 0
+    return read === 20 && header.subarray(0, 8).equals(journalMagic) && header.readUInt32BE(16) === 0
   } finally {
     Fs.closeSync(descriptor)
   }
