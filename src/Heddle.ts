@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import * as Duration from "effect/Duration"
 import * as Layer from "effect/Layer"
 import type { StoreError } from "./model/StoreError.js"
 import * as Engine from "./run/Engine.js"
@@ -39,13 +40,17 @@ export const layer = (options: Options = {}): Layer.Layer<Engine.Engine, never, 
 
 /**
  * An engine over a store in memory: the same behaviour as with a file, gone with the process. Runs are `buffered` unless
- * they say otherwise, since there is no crash that a commit would survive.
+ * they say otherwise, since there is no crash that a commit would survive, and nobody else could take one over, so there
+ * are no heartbeats.
  *
  * @since 0.1.0
  * @category layers
  */
-export const layerMemory: Layer.Layer<Engine.Engine> = layer({ engine: { durability: "buffered" } }).pipe(
-  Layer.provide(RunStoreMemory.layer())
+export const layerMemory: Layer.Layer<Engine.Engine> = Layer.suspend(() =>
+  layer({
+    engine: { durability: "buffered" },
+    lease: { heartbeat: Duration.infinity, expiry: Duration.infinity }
+  }).pipe(Layer.provide(RunStoreMemory.layer()))
 )
 
 /**

@@ -28,6 +28,8 @@ export * as Diagram from "./plan/Diagram.js"
 export * as Plan from "./plan/Plan.js"
 /** Runs Dags. */
 export * as Engine from "./run/Engine.js"
+/** The progress of a run on a terminal or in a log. */
+export * as Progress from "./run/Progress.js"
 /** Who drives a run. */
 export * as RunLease from "./state/RunLease.js"
 /** The queue and the one fiber behind it that write what runs did. */

@@ -7,7 +7,7 @@ import * as Schema from "effect/Schema"
 
 /**
  * Names one execution of a Dag; the caller chooses it, so that starting the same work twice finds the first.
- * 1 to 256 UTF-16 code units without control characters. `RunId.make` throws a `ParseError` for anything else.
+ * 1 to 256 UTF-16 code units, well-formed and without control characters. `RunId.make` throws a `ParseError` for anything else.
  *
  * @example
  * ```ts
@@ -23,7 +23,7 @@ export const RunId = Schema.String.pipe(
   Schema.minLength(1),
   Schema.maxLength(256),
   // eslint-disable-next-line no-control-regex -- control characters are what it refuses
-  Schema.pattern(/^[^\u0000-\u001f\u007f]*$/),
+  Schema.pattern(/^[^\u0000-\u001f\u007f\p{Surrogate}]*$/u),
   Schema.brand("RunId"),
   Schema.annotations({ identifier: "RunId" })
 )

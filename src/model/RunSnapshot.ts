@@ -106,7 +106,7 @@ export const counts = (snapshot: RunSnapshot): { readonly [S in ModuleStatus]: n
  */
 export const evolveModule = (previous: ModuleState, transition: ModuleTransition): ModuleState => {
   if (!canFollow(previous, transition)) return previous
-  const kept = transition.attempt > previous.attempt && previous.attempt > 0 ? pending : previous
+  const kept = transition.attempt > previous.attempt ? pending : previous
   return {
     ...kept,
     status: transition.status,

@@ -60,9 +60,7 @@ const label = (text: string): string => {
   // a name can be long: what is cut off is not looked at
   const points = Array.from((text || " ").slice(0, 2 * (maxLabel + 1)).replace(invisible, "\ufffd"))
   const shown = points.length > maxLabel ? [...points.slice(0, maxLabel - 1), "\u2026"] : points
-  const escaped = shown
-    .join("")
-    .replace(/^[ -]|[ -]$|[!-+.:-@[-`{-~]/g, (character) => `#${character.charCodeAt(0)};`)
+  const escaped = shown.join("").replace(/^[ -]|[ -]$|[!-+.:-@[-`{-~]/g, (character) => `#${character.charCodeAt(0)};`)
   return `"${escaped}"`
 }
 

@@ -76,7 +76,7 @@ export class RunLease extends Context.Tag("heddle/state/RunLease")<
 >() {}
 
 /**
- * - `owner`: how this process is called in the store and in `RunHeld`; a random name when it is undefined
+ * - `owner`: how this process is called in the store and in `RunHeld`; a random name when it is undefined or empty
  * - `heartbeat`: how often the runs that are driven are confirmed
  * - `expiry`: how long after its last heartbeat a run can be taken over: the longest that a crash delays a resume. It
  *   should be several heartbeats; a process that was merely slow is fenced off and not harmed
@@ -107,7 +107,7 @@ export const layer = (options: Partial<Options> = {}): Layer.Layer<RunLease, nev
 
 const make = Effect.fnUntraced(function* (options: Options) {
   const store = yield* RunStore
-  const owner = options.owner ?? (yield* randomName)
+  const owner = options.owner || (yield* randomName)
   const expiry = Duration.toMillis(options.expiry)
   const holds = yield* Ref.make(HashMap.empty<Claim, () => void>())
   const anyHeld = yield* Effect.makeLatch(false)

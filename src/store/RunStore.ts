@@ -56,7 +56,7 @@ export interface ModuleRow {
 
 /**
  * The change of one module in a batch: its transitions there, folded into one row. A time or failure that is null is
- * kept from the stored row when that row is of the same attempt (or of attempt 0), and becomes null when it is of an
+ * kept from the stored row when that row is of the same attempt, and becomes null when it is of an
  * earlier one; `output` is the JSON text of a completed module's output, null when there is none. A change that may not
  * follow the stored row (`ModuleStatus.canFollow`) leaves it as it is.
  *

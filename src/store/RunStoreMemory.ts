@@ -51,7 +51,7 @@ const newestFirst = (a: RunCursor, b: RunCursor): number => b.createdAt - a.crea
 const merge = (stored: ModuleChange | undefined, change: ModuleChange): ModuleChange => {
   if (stored === undefined) return change
   if (!canFollow(stored, change)) return stored
-  if (stored.attempt !== change.attempt && stored.attempt !== 0) return change
+  if (stored.attempt !== change.attempt) return change
   return {
     ...change,
     scheduledAt: change.scheduledAt ?? stored.scheduledAt,

@@ -77,7 +77,7 @@ const rank = (status: string): string =>
   `CASE ${status} WHEN 'pending' THEN 0 WHEN 'scheduled' THEN 1 WHEN 'running' THEN 2 WHEN 'suspended' THEN 3 ELSE 4 END`
 
 const kept = (column: string): string =>
-  `${column} = coalesce(excluded.${column}, iif(attempt IN (excluded.attempt, 0), ${column}, NULL))`
+  `${column} = coalesce(excluded.${column}, iif(attempt = excluded.attempt, ${column}, NULL))`
 
 // `WHERE` is `ModuleStatus.canFollow`.
 const upsertModules = SqliteRows.make(

@@ -70,7 +70,9 @@ describe("Diagram", () => {
   it.effect("colours the modules of a run by their status", () =>
     Effect.gen(function* () {
       const dag = Dag.make("doubling", { outputs: { store } })
-      const text = yield* Diagram.mermaid(dag, { snapshot: snapshotOf({ n: "completed", double: "failed", other: "running" }) })
+      const text = yield* Diagram.mermaid(dag, {
+        snapshot: snapshotOf({ n: "completed", double: "failed", other: "running" })
+      })
       const lines = text.split("\n")
       assert.deepStrictEqual(lines.slice(1, 4), [
         '  m0[/"n"/]:::completed',

@@ -98,11 +98,9 @@ const names = [
   "x".repeat(10_000)
 ]
 
-/** What a driver does of what may follow: each attempt after the first begins with `scheduled`. */
-const isDriven = (state: RunSnapshot.ModuleState, next: { readonly status: ModuleStatus; readonly attempt: number }) =>
-  next.status !== "pending" &&
-  (next.attempt > 0 || ["scheduled", "skipped", "cancelled"].includes(next.status)) &&
-  (next.attempt === state.attempt || state.attempt === 0 || next.status === "scheduled")
+/** What a driver does of what may follow: attempts count from 1. */
+const isDriven = (next: { readonly status: ModuleStatus; readonly attempt: number }) =>
+  next.status !== "pending" && (next.attempt > 0 || ["skipped", "cancelled"].includes(next.status))
 
 /** What every store of runs must do. */
 export const contract = (name: string, layer: () => StoreLayer): void => {
@@ -666,7 +664,7 @@ export const contract = (name: string, layer: () => StoreLayer): void => {
               const state = RunSnapshot.module(live, module)
               const following = ModuleStatus.literals
                 .flatMap((status) => [state.attempt, state.attempt + 1].map((attempt) => ({ status, attempt })))
-                .filter((next) => canFollow(state, next) && isDriven(state, next))
+                .filter((next) => canFollow(state, next) && isDriven(next))
               const next = following[Math.floor(choice / 3) % following.length]
               if (next === undefined) continue
               const transition = moduleTransition(live.seq + 1, module, next.status, {

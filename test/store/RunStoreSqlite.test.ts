@@ -20,6 +20,16 @@ import {
   sameAnswers
 } from "./RunStoreContract.js"
 
+/** Root may write everything: what it does is done as another user meanwhile. */
+const asUser = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+  process.getuid?.() === 0
+    ? Effect.acquireUseRelease(
+        Effect.sync(() => process.seteuid!(65_534)),
+        () => effect,
+        () => Effect.sync(() => process.seteuid!(0))
+      )
+    : effect
+
 const temporaryDirectory = Effect.acquireRelease(
   Effect.sync(() => Fs.mkdtempSync(Path.join(Os.tmpdir(), "heddle-store-"))),
   (directory) => Effect.sync(() => Fs.rmSync(directory, { recursive: true, force: true }))
@@ -302,28 +312,27 @@ describe("RunStoreSqlite", () => {
     )
     message("without a name", () => " ", /empty/)
 
-    // Root may write everything.
-    const asUser = process.getuid?.() === 0 ? it.scoped.skip : it.scoped
-
-    asUser("that it may not write", () =>
+    it.scoped("that it may not write", () =>
       Effect.gen(function* () {
         const directory = yield* temporaryDirectory
         const filename = Path.join(directory, "heddle.db")
         yield* Effect.scoped(open(filename))
         Fs.chmodSync(filename, 0o444)
+        Fs.chmodSync(directory, 0o755)
         const before = yield* contentsOf(directory)
-        assert.match((yield* refused(filename)).message, /permissions or its owner/)
+        assert.include((yield* asUser(refused(filename))).message, filename)
         assert.deepStrictEqual(yield* contentsOf(directory), before)
       })
     )
 
-    asUser("in a directory that it may not write", () =>
+    it.scoped("in a directory that it may not write", () =>
       Effect.gen(function* () {
         const directory = yield* temporaryDirectory
         Fs.chmodSync(directory, 0o555)
-        const error = yield* refused(Path.join(directory, "heddle.db"))
+        const filename = Path.join(directory, "heddle.db")
+        const error = yield* asUser(refused(filename))
         Fs.chmodSync(directory, 0o755)
-        assert.match(error.message, /permissions or its owner/)
+        assert.include(error.message, filename)
       })
     )
   })

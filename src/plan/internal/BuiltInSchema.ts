@@ -236,9 +236,10 @@ export const candidatesFor = (to: AST.AST): { readonly tag: string; readonly mad
   const make = (table: typeof constructors, keyed: boolean): ReadonlyArray<Candidate> => {
     const [first = AST.neverKeyword, second = AST.neverKeyword, third = AST.neverKeyword] = parameters
     const build = Object.hasOwn(table, tag) ? table[tag] : undefined
-    return build === undefined
-      ? []
-      : build(Schema.make(first), Schema.make(second), Schema.make(third)).map(({ ast }) => ({ ast, keyed }))
+    if (build === undefined) return []
+    // a constructor throws for types that it does not take
+    const built = Option.liftThrowable(build)(Schema.make(first), Schema.make(second), Schema.make(third))
+    return Option.getOrElse(built, () => []).map(({ ast }) => ({ ast, keyed }))
   }
   return { tag, made: [...make(constructors, false), ...make(keyed, true)] }
 }

@@ -170,7 +170,7 @@ const transformation = (ast: AST.Transformation, identifier: string | undefined,
       const [key] = AST.isDeclaration(to) ? to.typeParameters : []
       return {
         part: { transformation: "effect", name: tag },
-        of: candidate.keyed && key !== undefined ? [{ ast: from }, { ast: key }] : [{ ast: from }]
+        of: [{ ast: from, identifier }, ...(candidate.keyed && key !== undefined ? [{ ast: key }] : [])]
       }
     }
   }
@@ -394,10 +394,14 @@ const sameType = (a: AST.AST, b: AST.AST): boolean => {
  * that `onNoneEncoding` writes; a transformation by hand between just the two types of one of effect's.
  */
 export const describe = (schema: { readonly ast: AST.AST }): Either.Either<Description, ReadonlyArray<OpaquePart>> => {
-  const opaque: Array<OpaquePart> = []
+  const opaque = new Map<string, OpaquePart>()
   const look = (ast: AST.AST, identifier: string | undefined, path: Path | undefined): Part => {
-    const report = (message: string, step?: string) =>
-      void opaque.push({ path: step === undefined ? steps(path) : [...steps(path), step], message })
+    // one for each place: an identifier on the outermost stands for all that is there
+    const report = (message: string, step?: string) => {
+      const at = step === undefined ? steps(path) : [...steps(path), step]
+      const key = JSON.stringify(at)
+      if (!opaque.has(key)) opaque.set(key, { path: at, message })
+    }
     try {
       return read(ast, identifier, (hidden) => {
         if (hidden.identifier === undefined) report(hidden.remedy, hidden.step)
@@ -414,5 +418,5 @@ export const describe = (schema: { readonly ast: AST.AST }): Either.Either<Descr
     const message = `it has more than ${maxParts} parts: keep a suspended schema in a constant, so that it is the same each time, and do not take the type side of a recursive schema`
     return Either.left([{ path: [], message }])
   }
-  return opaque.length > 0 ? Either.left(opaque) : Either.right(distinct(graph))
+  return opaque.size > 0 ? Either.left([...opaque.values()]) : Either.right(distinct(graph))
 }

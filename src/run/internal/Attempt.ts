@@ -39,6 +39,8 @@ export const encode = (
   schema: Module.ErasedSchema,
   value: unknown
 ): Effect.Effect<string | null, Unencodable, unknown> => {
+  // a function of type void may return anything; none of it is wanted
+  if (schema.ast._tag === "VoidKeyword") return Either.right(null)
   const encoded = ParseResult.encodeUnknown(schema, { errors: "all" })(value)
   const refused = (issue: ParseResult.ParseIssue) => new Unencodable(faultsOf(issue))
   return isSettled(encoded)

@@ -104,8 +104,8 @@ export const start = (drive: Drive): Effect.Effect<Driven, never, unknown> =>
         : Results.ended(plan, state.current(), causes)
     }).pipe(
       Spans.forRun(runId, plan.dag),
-      Effect.onExit(() => Effect.zipRight(drive.onEnd, Effect.sync(feed.end))),
       Effect.interruptible,
+      Effect.onExit(() => Effect.zipRight(drive.onEnd, Effect.sync(feed.end))),
       Effect.exit,
       Effect.flatMap((exit) => Deferred.done(done, exit)),
       Effect.uninterruptible

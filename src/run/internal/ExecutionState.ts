@@ -118,7 +118,7 @@ export const make = (plan: Plan, initial: RunSnapshot.RunSnapshot): ExecutionSta
     isOpen: (index) => columns.status[index]! < code.completed,
     open: () => open,
     module: (index, status, attempt, at, failure) => {
-      if (attempt > columns.attempt[index]! && columns.attempt[index]! > 0) {
+      if (attempt > columns.attempt[index]!) {
         columns.scheduledAt[index] = NaN
         columns.startedAt[index] = NaN
         columns.failure.delete(index)

@@ -283,6 +283,8 @@ const makeLoop = (
     const exit = fiber.unsafePoll()
     if (exit !== null) return onExit(exit)
     fibers.set(index, fiber)
+    // a writer that is closed refuses at once: the run may have been cut off while this module was being started
+    if (stopping !== undefined) fiber.unsafeInterruptAsFork(parent.id())
     fiber.addObserver((exit) =>
       enter(() => {
         fibers.delete(index)

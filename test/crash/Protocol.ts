@@ -1,0 +1,62 @@
+/**
+ * What a test and the processes that it starts say to each other: a line of JSON each.
+ */
+import { Schema } from "effect"
+import { RunId } from "heddle"
+
+/**
+ * Run the layered Dag.
+ *
+ * - `call`: `start` also writes down what is acknowledged
+ * - `patient`: while another process holds the run, wait for as long as `RunHeld` says and try again
+ * - `at`: when to begin, in milliseconds since the epoch
+ * - `log`: `<log>.began` gets a line for each attempt of a module before anything else happens in it,
+ *   `<log>.acknowledged` one for each module once its completion is acknowledged, `<log>.interrupted` one for each
+ *   attempt that was interrupted. A line without its end is one that was being written when the process was killed.
+ */
+export class Command extends Schema.Class<Command>("Command")({
+  filename: Schema.String,
+  runId: RunId,
+  seed: Schema.Int,
+  size: Schema.Struct({
+    layers: Schema.Int,
+    width: Schema.Int,
+    work: Schema.Tuple(Schema.Int, Schema.Int)
+  }),
+  call: Schema.Literal("start", "execute", "resume"),
+  lease: Schema.Struct({ owner: Schema.String, heartbeat: Schema.Int, expiry: Schema.Int }),
+  patient: Schema.Boolean,
+  at: Schema.Number,
+  log: Schema.String
+}) {}
+
+/** The process waits for commands. */
+export const Ready = Schema.TaggedStruct("Ready", {})
+
+/** It is about to open the database. */
+export const Begun = Schema.TaggedStruct("Begun", {})
+
+/** Another process holds the run, and this one waits. */
+export const Held = Schema.TaggedStruct("Held", { owner: Schema.String, retryAfter: Schema.Number })
+
+/** It drives the run. */
+export const Driving = Schema.TaggedStruct("Driving", {})
+
+/** The run has given its outputs. */
+export const Completed = Schema.TaggedStruct("Completed", {
+  outputs: Schema.Record({ key: Schema.String, value: Schema.Number })
+})
+
+/** The call has ended with a failure: its tag, or that it was a defect. */
+export const Failed = Schema.TaggedStruct("Failed", {
+  tag: Schema.String,
+  message: Schema.String,
+  retryAfter: Schema.optional(Schema.Number),
+  owner: Schema.optional(Schema.String)
+})
+
+export const Message = Schema.Union(Ready, Begun, Held, Driving, Completed, Failed)
+export type Message = typeof Message.Type
+
+/** The file descriptor on which a process sends its messages. */
+export const descriptor = 3

@@ -1,0 +1,310 @@
+import { assert, layer } from "@effect/vitest"
+import { Array, Clock, Effect, Fiber, HashMap, Option, Schedule } from "effect"
+import { Engine, Heddle, RunId } from "heddle"
+import type { RunSnapshot } from "heddle"
+import * as Path from "node:path"
+import * as Database from "./Database.js"
+import * as Layered from "./Layered.js"
+import * as Processes from "./Process.js"
+import { lines, temporaryDirectory } from "./Process.js"
+import type { Process, ProcessFailed } from "./Process.js"
+import { Command } from "./Protocol.js"
+import type { Completed, Failed } from "./Protocol.js"
+
+const seed = 271_828
+const runId = RunId.make("shared")
+const slow: Layered.Size = { layers: 12, width: 4, work: [20, 40] }
+
+/** Longer than any of these tests takes. */
+const long = { heartbeat: 50, expiry: 60_000 }
+const short = { heartbeat: 50, expiry: 250 }
+
+const fileIn = (directory: string) => Path.join(directory, "heddle.db")
+
+/** What a process is told unless a test says otherwise. */
+const command = (directory: string, name: string, options: Partial<typeof Command.Type> = {}): Command =>
+  new Command({
+    filename: fileIn(directory),
+    runId,
+    seed,
+    size: slow,
+    call: "start",
+    lease: { owner: name, ...long },
+    patient: false,
+    at: 0,
+    log: Path.join(directory, name),
+    ...options
+  })
+
+/** The modules that a process has begun, in their order. */
+const began = ({ log }: Command) => lines(`${log}.began`)
+
+/** Waits, but not for ever, until a process is that far. */
+const untilBegan = (modules: number, command: Command) =>
+  Effect.suspend(() =>
+    began(command).length >= modules ? Effect.void : Effect.fail(new Error(`it did not begin ${modules} modules`))
+  ).pipe(Effect.retry(Schedule.spaced("2 millis").pipe(Schedule.upTo("20 seconds"))))
+
+/** How a command ended. */
+const outcome = (process: Process): Effect.Effect<typeof Completed.Type | typeof Failed.Type, ProcessFailed> =>
+  Effect.flatMap(process.next, (message) =>
+    message._tag === "Completed" || message._tag === "Failed" ? Effect.succeed(message) : outcome(process)
+  )
+
+/** The process that runs the tests is one too: its Dag, and what it has begun of it. */
+const here = (size: Layered.Size) => {
+  const began: Array<string> = []
+  const dag = Layered.dag(size, { began: (name) => void began.push(name), interrupted: () => {} })
+  return { began, dag }
+}
+
+const engine = (directory: string, lease: { readonly heartbeat: number; readonly expiry: number }) =>
+  Heddle.layerSqlite({ filename: fileIn(directory), lease: { owner: "here", ...lease } })
+
+/** The run as it is stored, of which everything holds that holds for any run that has completed. */
+const stored = (filename: string, size: Layered.Size, id = runId) =>
+  Effect.map(Database.read(filename, id), (found) => {
+    const run = Option.getOrThrow(found)
+    Database.assertConsistent(run)
+    assert.strictEqual(run.status, "completed")
+    const outputs = Array.filterMap(run.modules, ([name, { output }]) =>
+      name === "seed" ? Option.none() : Option.some([name, output ?? undefined] as const)
+    )
+    assert.deepStrictEqual(new Map(outputs.sort()), new Map([...Layered.expected(size, seed).modules].sort()))
+    return run
+  })
+
+/** The modules of this kind that were begun more than once; those that are not stored may be. */
+const repeated = (size: Layered.Size, began: ReadonlyArray<string>) => {
+  const { modules } = Layered.expected(size, seed)
+  return began.filter((name, i) => modules.get(name) !== undefined && began.indexOf(name) !== i)
+}
+
+/** Stops a process, but not in the middle of a transaction, in which it would keep all others from writing. */
+const stopOutsideOfTransactions = (process: Process, filename: string): Effect.Effect<void> =>
+  Effect.gen(function* () {
+    yield* process.signal("SIGSTOP")
+    yield* Effect.sleep("20 millis")
+    if (yield* Database.isUnlocked(filename)) return
+    yield* process.signal("SIGCONT")
+    yield* Effect.sleep("5 millis")
+    yield* stopOutsideOfTransactions(process, filename)
+  })
+
+layer(Processes.layer, { excludeTestServices: true })("two processes and one database", (it) => {
+  it.scoped("a run that one drives is held for the other, and is not disturbed", () =>
+    Effect.gen(function* () {
+      const directory = yield* temporaryDirectory
+      const a = yield* (yield* Processes.Processes).start
+      const told = command(directory, "a")
+      yield* a.tell(told)
+      yield* untilBegan(8, told)
+      // it confirms that it is there
+      yield* Database.read(told.filename, runId).pipe(
+        Effect.delay("5 millis"),
+        Effect.repeat({ until: Option.exists(({ heartbeatAt, startedAt }) => heartbeatAt > startedAt) }),
+        Effect.timeout("20 seconds")
+      )
+
+      const { began: begunHere, dag } = here(slow)
+      yield* Effect.gen(function* () {
+        for (const error of [
+          yield* Effect.flip(Engine.resume(dag, runId)),
+          yield* Effect.flip(Engine.execute(dag, { seed }, { runId })),
+          yield* Effect.flip(Engine.start(dag, { seed }, { runId }))
+        ]) {
+          if (error._tag !== "RunHeld") return assert.fail(`${error._tag} in place of RunHeld`)
+          assert.strictEqual(error.runId, runId)
+          assert.strictEqual(error.owner, "a")
+          assert.isAbove(error.retryAfter, 0)
+          assert.isAtMost(error.retryAfter, long.expiry + 1)
+        }
+        const conflict = yield* Effect.flip(Engine.execute(dag, { seed: seed + 1 }, { runId }))
+        assert.strictEqual(conflict._tag, "RunConflict")
+      }).pipe(Effect.provide(engine(directory, long)))
+      assert.deepStrictEqual(begunHere, [])
+
+      const end = yield* outcome(a)
+      assert.deepStrictEqual(end, { _tag: "Completed", outputs: Layered.expected(slow, seed).outputs })
+      const run = yield* stored(told.filename, slow)
+      assert.strictEqual(run.epoch, 1)
+      assert.deepStrictEqual(repeated(slow, began(told)), [])
+    })
+  )
+
+  for (const [when, whileDriving] of [
+    ["when the other has completed the run", false],
+    ["while the other drives the run", true]
+  ] as const) {
+    it.scoped(`one that was stopped for too long, and goes on ${when}, has lost it and writes nothing`, () =>
+      Effect.gen(function* () {
+        const directory = yield* temporaryDirectory
+        const a = yield* (yield* Processes.Processes).start
+        const told = command(directory, "a", { lease: { owner: "a", ...short } })
+        yield* a.tell(told)
+        yield* untilBegan(10, told)
+        yield* stopOutsideOfTransactions(a, told.filename)
+        const cutOff = Option.getOrThrow(yield* Database.read(told.filename, runId))
+        assert.strictEqual(cutOff.status, "running")
+        const acknowledged = Database.completed(cutOff)
+
+        const { began: begunHere, dag } = here(slow)
+        yield* Effect.gen(function* () {
+          const driver = yield* Effect.fork(
+            Engine.resume(dag, runId).pipe(
+              Effect.retry({
+                while: (error) => error._tag === "RunHeld" && Effect.as(Effect.sleep(error.retryAfter), true)
+              })
+            )
+          )
+          if (whileDriving) {
+            yield* Effect.repeat(Effect.sleep("2 millis"), { until: () => begunHere.length >= 4 })
+          } else yield* Fiber.await(driver)
+          const before = yield* Database.dump(told.filename)
+
+          yield* a.signal("SIGCONT")
+          const end = yield* outcome(a)
+          assert.strictEqual(end._tag === "Failed" ? end.tag : "Completed", "RunLost", JSON.stringify(end))
+          assert.deepStrictEqual(yield* Fiber.join(driver), Layered.expected(slow, seed).outputs)
+          if (!whileDriving) assert.deepStrictEqual(yield* Database.dump(told.filename), before)
+        }).pipe(Effect.provide(engine(directory, short)))
+
+        const run = yield* stored(told.filename, slow)
+        assert.strictEqual(run.epoch, 2)
+        assert.deepStrictEqual(run.history.slice(0, cutOff.seq), cutOff.history)
+        const next = run.history[cutOff.seq]
+        assert.deepInclude(next, { _tag: "RunTransition", epoch: 2 })
+        // it has told nobody of anything that was not stored while it had the run
+        assert.deepStrictEqual(
+          lines(`${told.log}.acknowledged`).filter((name) => !acknowledged.has(name)),
+          []
+        )
+        const modules = Layered.expected(slow, seed).modules
+        assert.deepStrictEqual(
+          begunHere.filter((name) => acknowledged.has(name) && modules.get(name) !== undefined),
+          []
+        )
+        assert.deepStrictEqual(repeated(slow, begunHere), [])
+      })
+    )
+  }
+
+  for (const [signal, call] of [
+    ["SIGINT", "execute"],
+    ["SIGTERM", "start"]
+  ] as const) {
+    it.scoped(`${signal} cuts off what ${call} began, and lets go of it: the other resumes it at once`, () =>
+      Effect.gen(function* () {
+        const directory = yield* temporaryDirectory
+        const a = yield* (yield* Processes.Processes).start
+        const told = command(directory, "a", { call })
+        yield* a.tell(told)
+        yield* untilBegan(10, told)
+        yield* a.signal(signal)
+        const ended = yield* a.ended
+        assert.isNull(ended.signal, "it ends by itself")
+        const cutOff = Option.getOrThrow(yield* Database.read(told.filename, runId))
+        Database.assertConsistent(cutOff)
+        assert.strictEqual(cutOff.status, "running")
+        assert.strictEqual(cutOff.owner, "")
+        const acknowledged = Database.completed(cutOff)
+        const interrupted = lines(`${told.log}.interrupted`)
+        assert.isAbove(interrupted.length, 0)
+        // what was begun has ended one way or the other
+        assert.deepStrictEqual(
+          began(told).filter((name) => !acknowledged.has(name)),
+          interrupted
+        )
+
+        const { began: begunHere, dag } = here(slow)
+        const outputs = yield* Effect.provide(Engine.resume(dag, runId), engine(directory, long))
+        assert.deepStrictEqual(outputs, Layered.expected(slow, seed).outputs)
+        const run = yield* stored(told.filename, slow)
+        assert.strictEqual(run.epoch, 2)
+        assert.deepStrictEqual(repeated(slow, begunHere), [])
+        const modules = Layered.expected(slow, seed).modules
+        assert.deepStrictEqual(
+          begunHere.filter((name) => acknowledged.has(name) && modules.get(name) !== undefined),
+          []
+        )
+        for (const name of interrupted) assert.strictEqual(run.modules.get(name)?.attempt, 2)
+      })
+    )
+  }
+
+  it.scoped("both start the same new run at the same moment: it is run once", () =>
+    Effect.gen(function* () {
+      const directory = yield* temporaryDirectory
+      const { start } = yield* Processes.Processes
+      const both = yield* Effect.all([start, start], { concurrency: 2 })
+      const size: Layered.Size = { layers: 4, width: 3, work: [1, 4] }
+      const wanted = Layered.expected(size, seed).outputs
+      for (let round = 0; round < 6; round++) {
+        const at = (yield* Clock.currentTimeMillis) + 50
+        // a new file for every other round: then they also create the database at the same moment
+        const filename = Path.join(directory, `heddle-${Math.floor(round / 2)}.db`)
+        const id = RunId.make(`round-${round}`)
+        const told = both.map((_, i) =>
+          command(directory, `process-${i}`, {
+            ...{ filename, runId: id, size, at, call: i === 0 ? "start" : "execute" },
+            // in some rounds both have to get the outputs
+            patient: round % 3 === 0,
+            lease: { owner: `process-${i}`, ...short },
+            log: Path.join(directory, `${round}-${i}`)
+          })
+        )
+        yield* Effect.all(Array.zipWith(both, told, (process, command) => process.tell(command)))
+        const ends = yield* Effect.all(both.map(outcome))
+        const round_ = `round ${round}: ${JSON.stringify(ends)}`
+        const completed = ends.filter((end) => end._tag === "Completed")
+        assert.isAtLeast(completed.length, round % 3 === 0 ? 2 : 1, round_)
+        for (const { outputs } of completed) assert.deepStrictEqual(outputs, wanted, round_)
+        for (const [i, end] of ends.entries()) {
+          if (end._tag !== "Failed") continue
+          assert.strictEqual(end.tag, "RunHeld", round_)
+          assert.strictEqual(end.owner, `process-${1 - i}`, round_)
+        }
+        assert.deepStrictEqual(repeated(size, told.flatMap(began)), [], round_)
+        const run = yield* stored(filename, size, id)
+        assert.strictEqual(run.epoch, 1, round_)
+      }
+    })
+  )
+
+  it.scoped("one reads what the other runs", () =>
+    Effect.gen(function* () {
+      const directory = yield* temporaryDirectory
+      const a = yield* (yield* Processes.Processes).start
+      const size: Layered.Size = { layers: 40, width: 4, work: [1, 5] }
+      const told = command(directory, "a", { size })
+      const seen: Array<RunSnapshot.RunSnapshot> = []
+      yield* Effect.gen(function* () {
+        assert.strictEqual((yield* Effect.flip(Engine.get(runId)))._tag, "UnknownRun")
+        assert.deepStrictEqual(yield* Engine.list(), [])
+        yield* a.tell(told)
+        yield* untilBegan(1, told)
+        while (seen.at(-1)?.status !== "completed") {
+          const [summary] = yield* Engine.list()
+          const snapshot = yield* Engine.get(runId)
+          if (summary === undefined) return assert.fail("the run is not in the list")
+          assert.strictEqual(summary.runId, runId)
+          assert.strictEqual(summary.total, size.layers * size.width + 1)
+          // it was listed first
+          if (summary.status === "completed") assert.strictEqual(snapshot.status, "completed")
+          assert.isAtLeast(snapshot.seq, seen.at(-1)?.seq ?? 0)
+          seen.push(snapshot)
+        }
+      }).pipe(Effect.provide(engine(directory, long)), Effect.timeout("20 seconds"))
+      assert.deepInclude(yield* outcome(a), { _tag: "Completed" })
+
+      const run = yield* stored(told.filename, size)
+      assert.isAbove(new Set(seen.map(({ seq }) => seq)).size, 10)
+      const modulesOf = ({ modules }: RunSnapshot.RunSnapshot) => Object.fromEntries(HashMap.toEntries(modules))
+      for (const snapshot of seen) {
+        const fold = Database.foldOf(run, snapshot.seq)
+        assert.deepStrictEqual({ ...snapshot, modules: {} }, { ...fold, modules: {} })
+        assert.deepStrictEqual(modulesOf(snapshot), modulesOf(fold), `the modules of the snapshot at ${snapshot.seq}`)
+      }
+    })
+  )
+})
