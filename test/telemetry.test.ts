@@ -16,6 +16,7 @@ import {
   MetricKeyType,
   MetricState,
   Option,
+  Predicate,
   Schedule,
   Schema,
   Scope,
@@ -23,7 +24,7 @@ import {
   TestClock,
   Tracer
 } from "effect"
-import { Dag, Engine, Heddle, Module, RunId, RunStore, StateWriter, Telemetry, Timeline } from "heddle"
+import { Dag, Engine, Heddle, Module, RunId, RunSnapshot, RunStore, StateWriter, Telemetry, Timeline } from "heddle"
 import { StoreError } from "heddle/model/StoreError"
 import * as RunStoreMemory from "heddle/store/RunStoreMemory"
 import * as Fs from "node:fs"
@@ -64,19 +65,27 @@ const storeWith = (change: (store: Store) => Partial<Store>): Layer.Layer<RunSto
     return Context.make(RunStore.RunStore, { ...store, ...change(store) })
   })
 
+/** Lets the test's clock run until the effect has ended. */
+const withTime = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+  Effect.gen(function* () {
+    const fiber = yield* Effect.fork(effect)
+    while (Option.isNone(yield* Fiber.poll(fiber))) yield* TestClock.adjust("100 millis")
+    return yield* Fiber.join(fiber)
+  })
+
 const broken = (reason: StoreError["reason"]) =>
   Effect.fail(new StoreError({ reason, location: "here", operation: "test", message: `it is ${reason}` }))
 
 describe("metrics", () => {
   const isMetric = (value: unknown): value is Metric.Metric<unknown, never, unknown> =>
-    typeof value === "object" && value !== null && Metric.MetricTypeId in value
+    Predicate.hasProperty(value, Metric.MetricTypeId)
 
   /** Every metric that `Telemetry` exports; one that has labels is a record of metrics. */
-  const exported = Object.values<object>(Telemetry)
-    .flatMap((value) => (isMetric(value) ? [value] : Object.values<unknown>(value)))
+  const exported = Object.values<unknown>(Telemetry)
+    .flatMap((value) => (isMetric(value) ? [value] : Object.values<unknown>({ ...value })))
     .filter(isMetric)
 
-  /** The registry has what was registered, or updated by whoever uses it. */
+  /** The registry has what was registered or updated. */
   const registered = () => {
     for (const metric of exported) metric.register()
     return Metric.unsafeSnapshot().filter(({ metricKey }) => metricKey.name.startsWith("heddle_"))
@@ -185,8 +194,10 @@ describe("metrics", () => {
       const difference = yield* added(
         Effect.gen(function* () {
           const handle = yield* Engine.start(Waiting, {}, { durability: "memory" })
-          yield* Stream.runDrain(
-            Stream.takeUntil(handle.changes, (change) => change._tag === "ModuleTransition" && change.module === "wait")
+          yield* handle.changes.pipe(
+            Stream.mapEffect(() => handle.snapshot),
+            Stream.takeUntil((snapshot) => RunSnapshot.module(snapshot, "wait").status === "running"),
+            Stream.runDrain
           )
           assert.strictEqual((yield* values).heddle_runs_active, 1)
           yield* handle.cancel
@@ -232,9 +243,7 @@ describe("metrics", () => {
         Engine.execute(Counting, {}, { durability: "buffered" }),
         Layer.provide(Heddle.layer(), store)
       )
-      const fiber = yield* Effect.fork(added(run))
-      yield* TestClock.adjust("1 minute")
-      const difference = yield* Fiber.join(fiber)
+      const difference = yield* withTime(added(run))
       assert.strictEqual(difference.writer_retries_total, 2)
       assert.strictEqual(difference.writer_batches_total, 1)
     })
@@ -316,7 +325,7 @@ describe("spans", () => {
         ours.map(({ attributes, name, parent }) => ({ name, parent, attributes: Object.keys(attributes) })),
         (a, b) => a.name === b.name && a.parent === b.parent
       )
-      assert.sameDeepMembers(distinct, [...listed])
+      assert.sameDeepMembers<unknown>(distinct, [...listed])
       assert.deepStrictEqual(
         ours.map(({ attributes }) => attributes),
         [

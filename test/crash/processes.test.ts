@@ -1,7 +1,7 @@
 import { assert, layer } from "@effect/vitest"
-import { Array, Clock, Effect, Fiber, HashMap, Option, Schedule } from "effect"
+import { Array, Clock, Effect, Fiber, HashMap, Option, Predicate, Schedule } from "effect"
 import { Engine, Heddle, RunId } from "heddle"
-import type { RunSnapshot } from "heddle"
+import type { RunError, RunSnapshot } from "heddle"
 import * as Path from "node:path"
 import * as Database from "./Database.js"
 import * as Layered from "./Layered.js"
@@ -60,6 +60,12 @@ const here = (size: Layered.Size) => {
 
 const engine = (directory: string, lease: { readonly heartbeat: number; readonly expiry: number }) =>
   Heddle.layerSqlite({ filename: fileIn(directory), lease: { owner: "here", ...lease } })
+
+/** Waits while another process holds the run, for as long as it is told to. */
+const patiently = <A, E extends { readonly _tag: string }, R>(call: Effect.Effect<A, E | RunError.RunHeld, R>) =>
+  Effect.retry(call, {
+    while: (error) => Predicate.isTagged(error, "RunHeld") && Effect.as(Effect.sleep(error.retryAfter), true)
+  })
 
 /** The run as it is stored, of which everything holds that holds for any run that has completed. */
 const stored = (filename: string, size: Layered.Size, id = runId) =>
@@ -150,13 +156,7 @@ layer(Processes.layer, { excludeTestServices: true })("two processes and one dat
 
         const { began: begunHere, dag } = here(slow)
         yield* Effect.gen(function* () {
-          const driver = yield* Effect.fork(
-            Engine.resume(dag, runId).pipe(
-              Effect.retry({
-                while: (error) => error._tag === "RunHeld" && Effect.as(Effect.sleep(error.retryAfter), true)
-              })
-            )
-          )
+          const driver = yield* Effect.fork(patiently(Engine.resume(dag, runId)))
           if (whileDriving) {
             yield* Effect.repeat(Effect.sleep("2 millis"), { until: () => begunHere.length >= 4 })
           } else yield* Fiber.await(driver)
@@ -188,6 +188,31 @@ layer(Processes.layer, { excludeTestServices: true })("two processes and one dat
       })
     )
   }
+
+  it.scoped(
+    "one that was stopped for too long, and goes on in the middle of a long module, learns that it has lost it",
+    () =>
+      Effect.gen(function* () {
+        const directory = yield* temporaryDirectory
+        const a = yield* (yield* Processes.Processes).start
+        const size: Layered.Size = { layers: 1, width: 2, work: [100_000, 100_000] }
+        const told = command(directory, "a", { size, lease: { owner: "a", ...short } })
+        yield* a.tell(told)
+        yield* untilBegan(2, told)
+        yield* stopOutsideOfTransactions(a, told.filename)
+        const { began: begunHere, dag } = here(size)
+        yield* Effect.gen(function* () {
+          const driver = yield* Effect.fork(patiently(Engine.resume(dag, runId)))
+          yield* Effect.repeat(Effect.sleep("2 millis"), { until: () => begunHere.length === 2 })
+          yield* Fiber.interrupt(driver)
+        }).pipe(Effect.provide(engine(directory, short)))
+        const before = yield* Database.dump(told.filename)
+        yield* a.signal("SIGCONT")
+        assert.deepInclude(yield* outcome(a), { _tag: "Failed", tag: "RunLost" })
+        assert.deepStrictEqual(lines(`${told.log}.interrupted`), began(told))
+        assert.deepStrictEqual(yield* Database.dump(told.filename), before)
+      })
+  )
 
   for (const [signal, call] of [
     ["SIGINT", "execute"],
@@ -232,41 +257,51 @@ layer(Processes.layer, { excludeTestServices: true })("two processes and one dat
     )
   }
 
-  it.scoped("both start the same new run at the same moment: it is run once", () =>
+  it.scoped("both start or resume the same run at the same moment: one drives it", () =>
     Effect.gen(function* () {
       const directory = yield* temporaryDirectory
       const { start } = yield* Processes.Processes
       const both = yield* Effect.all([start, start], { concurrency: 2 })
       const size: Layered.Size = { layers: 4, width: 3, work: [1, 4] }
       const wanted = Layered.expected(size, seed).outputs
-      for (let round = 0; round < 6; round++) {
-        const at = (yield* Clock.currentTimeMillis) + 50
-        // a new file for every other round: then they also create the database at the same moment
-        const filename = Path.join(directory, `heddle-${Math.floor(round / 2)}.db`)
+      for (let round = 0; round < 8; round++) {
+        // a new file every fourth time: then they also create the database at the same moment
+        const filename = Path.join(directory, `heddle-${Math.floor(round / 4)}.db`)
         const id = RunId.make(`round-${round}`)
+        const isCutOff = round % 2 === 1
+        if (isCutOff) {
+          const { began, dag } = here(size)
+          yield* Effect.gen(function* () {
+            const driver = yield* Effect.fork(Engine.execute(dag, { seed }, { runId: id }))
+            yield* Effect.repeat(Effect.sleep("1 millis"), { until: () => began.length >= 4 })
+            yield* Fiber.interrupt(driver)
+          }).pipe(Effect.provide(Heddle.layerSqlite({ filename })))
+        }
+        const at = (yield* Clock.currentTimeMillis) + 50
+        const patient = round % 4 >= 2
         const told = both.map((_, i) =>
           command(directory, `process-${i}`, {
-            ...{ filename, runId: id, size, at, call: i === 0 ? "start" : "execute" },
-            // in some rounds both have to get the outputs
-            patient: round % 3 === 0,
+            ...{ filename, runId: id, size, at, patient, call: i === 0 ? "start" : isCutOff ? "resume" : "execute" },
             lease: { owner: `process-${i}`, ...short },
             log: Path.join(directory, `${round}-${i}`)
           })
         )
         yield* Effect.all(Array.zipWith(both, told, (process, command) => process.tell(command)))
         const ends = yield* Effect.all(both.map(outcome))
-        const round_ = `round ${round}: ${JSON.stringify(ends)}`
+        const what = `round ${round}: ${JSON.stringify(ends)}`
         const completed = ends.filter((end) => end._tag === "Completed")
-        assert.isAtLeast(completed.length, round % 3 === 0 ? 2 : 1, round_)
-        for (const { outputs } of completed) assert.deepStrictEqual(outputs, wanted, round_)
+        assert.isAtLeast(completed.length, 1, what)
+        for (const { outputs } of completed) assert.deepStrictEqual(outputs, wanted, what)
         for (const [i, end] of ends.entries()) {
           if (end._tag !== "Failed") continue
-          assert.strictEqual(end.tag, "RunHeld", round_)
-          assert.strictEqual(end.owner, `process-${1 - i}`, round_)
+          if (isCutOff && i === 1 && end.tag === "RunFinished") continue
+          assert.isFalse(patient, what)
+          assert.strictEqual(end.tag, "RunHeld", what)
+          assert.strictEqual(end.owner, `process-${1 - i}`, what)
         }
-        assert.deepStrictEqual(repeated(size, told.flatMap(began)), [], round_)
+        assert.deepStrictEqual(repeated(size, told.flatMap(began)), [], what)
         const run = yield* stored(filename, size, id)
-        assert.strictEqual(run.epoch, 1, round_)
+        assert.strictEqual(run.epoch, isCutOff ? 2 : 1, what)
       }
     })
   )

@@ -56,7 +56,6 @@ export const markdown = ({ findings, folder, picture, runId }: Report): string =
   const { contents, duplicates, licences, manifests } = findings
   const uses = [...licences].sort((a, b) => classes.indexOf(b.class) - classes.indexOf(a.class))
   const largest = [...contents].sort((a, b) => b.bytes - a.bytes).slice(0, 10)
-  const digests = new Map(contents.map(({ digest, path }) => [path, digest]))
   return `# Audit of ${code(folder)}
 
 ${summary(findings)}. This is run \`${runId}\`.
@@ -95,7 +94,7 @@ ${table(
 
 ${table(
   ["package", "files", "size", "SHA-256"],
-  largest.map(({ bytes, files, path }) => [code(path), number(files), size(bytes), `\`${digests.get(path)}\``])
+  largest.map(({ bytes, digest, files, path }) => [code(path), number(files), size(bytes), code(digest)])
 )}
 ## The run
 
