@@ -262,7 +262,7 @@ layer(Processes.layer, { excludeTestServices: true })("two processes and one dat
       const directory = yield* temporaryDirectory
       const { start } = yield* Processes.Processes
       const both = yield* Effect.all([start, start], { concurrency: 2 })
-      const size: Layered.Size = { layers: 4, width: 3, work: [1, 4] }
+      const size: Layered.Size = { layers: 6, width: 3, work: [1, 4] }
       const wanted = Layered.expected(size, seed).outputs
       for (let round = 0; round < 8; round++) {
         // a new file every fourth time: then they also create the database at the same moment
