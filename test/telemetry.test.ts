@@ -81,8 +81,8 @@ describe("metrics", () => {
     Predicate.hasProperty(value, Metric.MetricTypeId)
 
   /** Every metric that `Telemetry` exports; one that has labels is a record of metrics. */
-  const exported = Object.values<unknown>(Telemetry)
-    .flatMap((value) => (isMetric(value) ? [value] : Object.values<unknown>({ ...value })))
+  const exported = Object.values<object>(Telemetry)
+    .flatMap((value) => (isMetric(value) ? [value] : Object.values(value)))
     .filter(isMetric)
 
   /** The registry has what was registered or updated. */
@@ -412,10 +412,8 @@ describe("logs", () => {
 
     Effect.gen(function* () {
       const scope = yield* Scope.make()
-      const layer = Layer.provide(
-        StateWriter.layer(),
-        storeWith(() => ({ commit: () => Effect.never }))
-      )
+      const store = storeWith(({ commit }) => ({ commit: (batch) => Effect.delay(commit(batch), "1 minute") }))
+      const layer = Layer.provide(StateWriter.layer(), store)
       const writer = Context.get(yield* Layer.buildWithScope(layer, scope), StateWriter.StateWriter)
       yield* writer.update({
         claim: { runId: id, epoch: 1 },
@@ -423,9 +421,7 @@ describe("logs", () => {
         output: null,
         durable: true
       })
-      const closing = yield* Effect.fork(Scope.close(scope, Exit.void))
-      yield* TestClock.adjust("10 seconds")
-      yield* Fiber.join(closing)
+      yield* withTime(Scope.close(scope, Exit.void))
     })
   ]
 

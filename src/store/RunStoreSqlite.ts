@@ -22,12 +22,13 @@ import type { Claim, ModuleRow, Opened, RunChanges, RunRow } from "./RunStore.js
 
 /**
  * `lockTimeout`: how long an operation waits while another connection holds the lock of the file, before it fails with
- * the reason `busy`.
+ * the reason `busy`. Less than the time after which a driver's heartbeat expires, so that waiting does not cost it its
+ * runs; the writer tries a batch again on top of it.
  *
  * @since 0.1.0
  * @category options
  */
-export const defaults: { readonly lockTimeout: Duration.DurationInput } = { lockTimeout: "10 seconds" }
+export const defaults: { readonly lockTimeout: Duration.DurationInput } = { lockTimeout: "2 seconds" }
 
 /** A run as far as a write must know it. Changed within one transaction, so that it stays what the row is. */
 interface Known {

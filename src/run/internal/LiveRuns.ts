@@ -2,12 +2,14 @@ import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as ExecutionStrategy from "effect/ExecutionStrategy"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as HashMap from "effect/HashMap"
 import * as Option from "effect/Option"
 import * as Random from "effect/Random"
 import * as Ref from "effect/Ref"
+import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type * as Dag from "../../dag/Dag.js"
 import { DagChanged, RunConflict, RunFinished, UnknownRun } from "../../model/RunError.js"
@@ -63,7 +65,8 @@ export const make = Effect.fnUntraced(function* (engine: { readonly durability: 
   const writer = yield* StateWriter
   const lease = yield* RunLease
   const timeline = yield* Timeline
-  const scope = yield* Effect.scope
+  // closing interrupts the runs all at once: their finalizers do not wait for each other
+  const scope = yield* Scope.fork(yield* Effect.scope, ExecutionStrategy.parallel)
   const entries = yield* Ref.make(HashMap.empty<RunId, Entry>())
 
   const remove = (runId: RunId, entry: Entry) =>

@@ -1,7 +1,7 @@
 import * as Effect from "effect/Effect"
 import { StoredValueInvalid } from "../../model/RunError.js"
 import type { RunId } from "../../model/RunId.js"
-import type { ModuleStatus } from "../../model/ModuleStatus.js"
+import { isFinal, type ModuleStatus } from "../../model/ModuleStatus.js"
 import type { StoreError } from "../../model/StoreError.js"
 import type { Plan } from "../../plan/Plan.js"
 import * as Attempt from "./Attempt.js"
@@ -28,10 +28,9 @@ export const values = (
     for (const { index } of plan.outputs) wanted[index] = 1
     // needs come before dependants, so that from the end each module is seen after all who want it
     for (let i = modules.length - 1; i >= 0; i--) {
-      const status = statusOf(i)
-      const runs =
-        status !== "completed" ? status !== "failed" && status !== "skipped" && status !== "cancelled" : false
-      if (runs || (wanted[i] === 1 && isComputed(plan, i))) for (const need of modules[i]!.needs) wanted[need.index] = 1
+      if (!isFinal(statusOf(i)) || (wanted[i] === 1 && isComputed(plan, i))) {
+        for (const need of modules[i]!.needs) wanted[need.index] = 1
+      }
     }
 
     const isRecalled = (i: number) => wanted[i] === 1 && statusOf(i) === "completed"
