@@ -9,7 +9,8 @@ import { createRequire } from "node:module"
 import * as Os from "node:os"
 import * as Path from "node:path"
 import { fileURLToPath } from "node:url"
-import { Command, Message } from "./Protocol.js"
+import { Message } from "./Protocol.js"
+import type { Command } from "./Protocol.js"
 
 /** A process said or did something else than the test expects of it. */
 export class ProcessFailed extends Data.TaggedError("ProcessFailed")<{
@@ -22,7 +23,7 @@ export class ProcessFailed extends Data.TaggedError("ProcessFailed")<{
   }
 }
 
-export interface Ended {
+interface Ended {
   readonly code: number | null
   readonly signal: string | null
 }
@@ -36,6 +37,8 @@ export interface Process {
   readonly next: Effect.Effect<Message, ProcessFailed>
   readonly signal: (signal: "SIGKILL" | "SIGSTOP" | "SIGCONT" | "SIGINT" | "SIGTERM") => Effect.Effect<void>
   readonly ended: Effect.Effect<Ended, ProcessFailed>
+  /** For what a test finds wrong with it. */
+  readonly failed: (problem: string) => ProcessFailed
 }
 
 const makeDirectory = Effect.sync(() => Fs.mkdtempSync(Path.join(Os.tmpdir(), "heddle-crash-")))
@@ -128,25 +131,10 @@ const start = (program: string): Effect.Effect<Process, ProcessFailed, Scope.Sco
         )
       ),
       signal: (signal) => Effect.sync(() => void child.kill(signal)),
-      ended: Deferred.await(ended).pipe(bounded("it did not end within 20 seconds"))
+      ended: Deferred.await(ended).pipe(bounded("it did not end within 20 seconds")),
+      failed
     }
   })
-
-/** The next message, which must be of this kind. */
-export const expect = <Tag extends Message["_tag"]>(
-  process: Process,
-  tag: Tag
-): Effect.Effect<Extract<Message, { readonly _tag: Tag }>, ProcessFailed> =>
-  Effect.flatMap(process.next, (message) =>
-    isOf(message, tag)
-      ? Effect.succeed(message)
-      : new ProcessFailed({ pid: process.pid, problem: `expected ${tag}, got ${JSON.stringify(message)}`, output: "" })
-  )
-
-const isOf = <Tag extends Message["_tag"]>(
-  message: Message,
-  tag: Tag
-): message is Extract<Message, { readonly _tag: Tag }> => message._tag === tag
 
 /** Starts processes of the compiled program. */
 export class Processes extends Context.Tag("heddle/test/crash/Processes")<
@@ -161,7 +149,13 @@ export const layer: Layer.Layer<Processes> = Layer.scoped(
   Processes,
   Effect.map(Effect.acquireRelease(makeDirectory, remove), (directory) => {
     const program = compile(directory)
-    return { start: Effect.tap(start(program), (process) => expect(process, "Ready")) }
+    return {
+      start: Effect.tap(start(program), (process) =>
+        Effect.flatMap(process.next, ({ _tag }) =>
+          _tag === "Ready" ? Effect.void : process.failed(`it was not ready, but ${_tag}`)
+        )
+      )
+    }
   })
 )
 

@@ -31,16 +31,16 @@ export class Command extends Schema.Class<Command>("Command")({
 }) {}
 
 /** The process waits for commands. */
-export const Ready = Schema.TaggedStruct("Ready", {})
+const Ready = Schema.TaggedStruct("Ready", {})
 
 /** It is about to open the database. */
-export const Begun = Schema.TaggedStruct("Begun", {})
+const Begun = Schema.TaggedStruct("Begun", {})
 
 /** Another process holds the run, and this one waits. */
-export const Held = Schema.TaggedStruct("Held", { owner: Schema.String, retryAfter: Schema.Number })
+const Held = Schema.TaggedStruct("Held", { owner: Schema.String, retryAfter: Schema.Number })
 
 /** It drives the run. */
-export const Driving = Schema.TaggedStruct("Driving", {})
+const Driving = Schema.TaggedStruct("Driving", {})
 
 /** The run has given its outputs. */
 export const Completed = Schema.TaggedStruct("Completed", {

@@ -1,8 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Either, FastCheck as fc, Schema } from "effect"
 import { hash, maxDepth, NotJson, stringify } from "heddle/model/CanonicalJson"
+import { numRuns } from "../numRuns.js"
 
-const runs = { fastCheck: { numRuns: Number(process.env.HEDDLE_PROPERTY_RUNS ?? 100) } }
+const runs = { fastCheck: { numRuns } }
 
 type Json = null | boolean | number | string | ReadonlyArray<Json> | { readonly [key: string]: Json }
 

@@ -3,8 +3,9 @@ import { BigDecimal, Brand, Duration, Effect, Either, FastCheck as fc, Option, O
 import * as CanonicalJson from "heddle/model/CanonicalJson"
 import * as SchemaFingerprint from "heddle/plan/internal/SchemaFingerprint"
 import type { AST } from "effect/SchemaAST"
+import { numRuns } from "../numRuns.js"
 
-const runs = { fastCheck: { numRuns: Number(process.env.HEDDLE_PROPERTY_RUNS ?? 100) } }
+const runs = { fastCheck: { numRuns } }
 
 interface Ast {
   readonly ast: AST

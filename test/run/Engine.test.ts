@@ -34,9 +34,7 @@ const statusOf = (snapshot: RunSnapshot.RunSnapshot, name: string) => RunSnapsho
 
 const failureOf = <A, E>(exit: Exit.Exit<A, E>): E => {
   assert.isTrue(Exit.isFailure(exit))
-  return Option.getOrThrow(
-    Exit.match(exit, { onSuccess: Option.none, onFailure: Cause.failureOption }) as Option.Option<E>
-  )
+  return Option.getOrThrow(Exit.match(exit, { onSuccess: Option.none, onFailure: Cause.failureOption }))
 }
 
 const never = <Name extends string>(name: Name, onInterrupt: Effect.Effect<void> = Effect.void) =>

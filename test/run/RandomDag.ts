@@ -15,7 +15,7 @@ export interface Vertex {
   readonly sleeps: number
 }
 
-export class Boom extends Schema.TaggedError<Boom>()("Boom", { at: Schema.Int }) {}
+class Boom extends Schema.TaggedError<Boom>()("Boom", { at: Schema.Int }) {}
 
 const vertex = (fate: fc.Arbitrary<Vertex["fate"]>): fc.Arbitrary<Vertex> =>
   fc.record({

@@ -11,7 +11,7 @@ export const Installed = Schema.Struct({ path: Schema.String, size: Schema.Numbe
 
 export type Installed = typeof Installed.Type
 
-export class TargetInvalid extends Data.TaggedError("TargetInvalid")<{ readonly message: string }> {}
+class TargetInvalid extends Data.TaggedError("TargetInvalid")<{ readonly message: string }> {}
 
 const invalid = (message: string) => new TargetInvalid({ message })
 

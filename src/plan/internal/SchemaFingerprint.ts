@@ -18,7 +18,7 @@ export interface OpaquePart {
 }
 
 /** The most parts a schema may have; a schema without end is found by it. */
-export const maxParts = 10_000
+const maxParts = 10_000
 
 /** A schema within another; `identifier` names the functions at the same value, `step` leads to another value. */
 interface Child {

@@ -118,7 +118,7 @@ export const start = (drive: Drive): Effect.Effect<Driven, never, unknown> =>
       lost: () => scheduler.abort(new RunLost({ runId, epoch })),
       handle: {
         id: runId,
-        await: Deferred.await(done) as ErasedHandle["await"],
+        await: Deferred.await(done),
         snapshot: state.snapshot,
         changes: feed.changes,
         cancel: Effect.zipRight(Effect.sync(scheduler.cancel), Effect.exit(Deferred.await(done)))
