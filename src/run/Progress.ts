@@ -34,7 +34,7 @@ export interface Output {
  * @since 0.1.0
  * @category options
  */
-export interface Options extends Output {
+export interface Options {
   readonly label?: string
 }
 
@@ -172,7 +172,7 @@ export const line = (
   snapshot: RunSnapshot.RunSnapshot,
   columns: number,
   now: number,
-  options: { readonly label?: string; readonly since?: number } = {}
+  options: Options & { readonly since?: number } = {}
 ): string => terminalLine(snapshot, columns, now, options, snapshot.status === "running" ? undefined : snapshot.status)
 
 const logLine = (
@@ -260,7 +260,7 @@ const inLog = (output: Output, timing: Timing): Effect.Effect<View> =>
  * @since 0.1.0
  * @category rendering
  */
-export const render = (handle: Handle<unknown, unknown>, options: Options): Effect.Effect<void> =>
+export const render = (handle: Handle<unknown, unknown>, output: Output, options: Options = {}): Effect.Effect<void> =>
   Effect.gen(function* () {
     const first = yield* handle.snapshot
     const began = yield* Clock.currentTimeMillis
@@ -270,7 +270,7 @@ export const render = (handle: Handle<unknown, unknown>, options: Options): Effe
     const follow = Stream.runForEachChunk(handle.changes, (changes) =>
       Ref.update(latest, (snapshot) => Chunk.reduce(changes, snapshot, evolve))
     )
-    const view = yield* options.interactive ? onTerminal(options, timing) : inLog(options, timing)
+    const view = yield* output.interactive ? onTerminal(output, timing) : inLog(output, timing)
     const state = Effect.flatMap(Ref.get(latest), (snapshot) =>
       snapshot.status === "running" ? view.state(snapshot) : Effect.void
     )

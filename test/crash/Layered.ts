@@ -27,6 +27,8 @@ export interface Observer {
   /** First thing in an attempt. */
   readonly began: (module: string) => void
   readonly interrupted: (module: string) => void
+  /** What the outputs wait for. */
+  readonly gate: Effect.Effect<void>
 }
 
 const kinds: ReadonlyArray<Kind> = ["integer", "text", "pure", "integer", "unstored"]
@@ -83,7 +85,7 @@ export const dag = (size: Size, observer: Observer) => {
   const seed = Module.input("seed", Schema.Int)
   const [from, to] = size.work
   const modules: Array<Vertices> = []
-  for (const { kind, name, needs: positions, salt } of vertices(size)) {
+  for (const [position, { kind, name, needs: positions, salt }] of vertices(size).entries()) {
     const needs: { readonly [key: string]: Vertices } =
       positions.length === 0 ? { seed } : Object.fromEntries(positions.map((need, i) => [`${i}`, modules[need]!]))
     const compute = (values: { readonly [key: string]: number }) =>
@@ -98,6 +100,7 @@ export const dag = (size: Size, observer: Observer) => {
     const work = (values: { readonly [key: string]: number }) =>
       Effect.gen(function* () {
         observer.began(name)
+        if (isOutput(size, position)) yield* observer.gate
         yield* Effect.sleep(yield* Random.nextIntBetween(from, to + 1))
         return compute(values)
       }).pipe(Effect.onInterrupt(() => Effect.sync(() => observer.interrupted(name))))

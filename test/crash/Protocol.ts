@@ -9,6 +9,7 @@ import { RunId } from "heddle"
  *
  * - `call`: `start` also writes down what is acknowledged
  * - `patient`: while another process holds the run, wait for as long as `RunHeld` says and try again
+ * - `gate`: the outputs wait until this file is there, unless it is empty
  * - `at`: when to begin, in milliseconds since the epoch
  * - `log`: `<log>.began` gets a line for each attempt of a module before anything else happens in it,
  *   `<log>.acknowledged` one for each module once its completion is acknowledged, `<log>.interrupted` one for each
@@ -27,6 +28,7 @@ export class Command extends Schema.Class<Command>("Command")({
   lease: Schema.Struct({ owner: Schema.String, heartbeat: Schema.Int, expiry: Schema.Int }),
   patient: Schema.Boolean,
   at: Schema.Number,
+  gate: Schema.String,
   log: Schema.String
 }) {}
 

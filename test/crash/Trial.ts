@@ -143,7 +143,7 @@ export const carryOn = (
     trial.logs.push(log)
     yield* process.tell(
       new Command({
-        ...{ filename, runId, seed, size, log, call: "start", patient: true, at: 0 },
+        ...{ filename, runId, seed, size, log, call: "start", patient: true, at: 0, gate: "" },
         lease: { ...lease, owner: `process ${process.pid}` }
       })
     )

@@ -1,7 +1,8 @@
 import { assert, layer } from "@effect/vitest"
-import { Array, Clock, Effect, Fiber, HashMap, Option, Predicate, Schedule } from "effect"
+import { Array, Clock, Data, Effect, Equal, Fiber, HashMap, Option, Predicate, Schedule } from "effect"
 import { Engine, Heddle, RunId } from "heddle"
 import type { RunError, RunSnapshot } from "heddle"
+import * as Fs from "node:fs"
 import * as Path from "node:path"
 import * as Database from "./Database.js"
 import * as Layered from "./Layered.js"
@@ -32,12 +33,16 @@ const command = (directory: string, name: string, options: Partial<typeof Comman
     lease: { owner: name, ...long },
     patient: false,
     at: 0,
+    gate: Path.join(directory, `${name}.gate`),
     log: Path.join(directory, name),
     ...options
   })
 
 /** The modules that a process has begun, in their order. */
 const began = ({ log }: Command) => lines(`${log}.began`)
+
+/** Lets a process go on to the outputs: until then it cannot be done, however slow the other is. */
+const open = ({ gate }: Command) => Effect.sync(() => Fs.writeFileSync(gate, ""))
 
 /** Waits, but not for ever, until a process is that far. */
 const untilBegan = (modules: number, command: Command) =>
@@ -46,15 +51,17 @@ const untilBegan = (modules: number, command: Command) =>
   ).pipe(Effect.retry(Schedule.spaced("2 millis").pipe(Schedule.upTo("20 seconds"))))
 
 /** How a command ended. */
-const outcome = (process: Process): Effect.Effect<typeof Completed.Type | typeof Failed.Type, ProcessFailed> =>
+type Outcome = typeof Completed.Type | typeof Failed.Type
+
+const outcome = (process: Process): Effect.Effect<Outcome, ProcessFailed> =>
   Effect.flatMap(process.next, (message) =>
     message._tag === "Completed" || message._tag === "Failed" ? Effect.succeed(message) : outcome(process)
   )
 
 /** The process that runs the tests is one too: its Dag, and what it has begun of it. */
-const here = (size: Layered.Size) => {
+const here = (size: Layered.Size, gate = Effect.void) => {
   const began: Array<string> = []
-  const dag = Layered.dag(size, { began: (name) => void began.push(name), interrupted: () => {} })
+  const dag = Layered.dag(size, { began: (name) => void began.push(name), interrupted: () => {}, gate })
   return { began, dag }
 }
 
@@ -80,7 +87,7 @@ const stored = (filename: string, size: Layered.Size, id = runId) =>
     return run
   })
 
-/** The modules of this kind that were begun more than once; those that are not stored may be. */
+/** The modules that were begun more than once; those that are not stored may be. */
 const repeated = (size: Layered.Size, began: ReadonlyArray<string>) => {
   const { modules } = Layered.expected(size, seed)
   return began.filter((name, i) => modules.get(name) !== undefined && began.indexOf(name) !== i)
@@ -123,13 +130,15 @@ layer(Processes.layer, { excludeTestServices: true })("two processes and one dat
           assert.strictEqual(error.runId, runId)
           assert.strictEqual(error.owner, "a")
           assert.isAbove(error.retryAfter, 0)
-          assert.isAtMost(error.retryAfter, long.expiry + 1)
+          // it may have been confirmed a moment ago
+          assert.isAtMost(error.retryAfter, long.expiry + 1000)
         }
         const conflict = yield* Effect.flip(Engine.execute(dag, { seed: seed + 1 }, { runId }))
         assert.strictEqual(conflict._tag, "RunConflict")
       }).pipe(Effect.provide(engine(directory, long)))
       assert.deepStrictEqual(begunHere, [])
 
+      yield* open(told)
       const end = yield* outcome(a)
       assert.deepStrictEqual(end, { _tag: "Completed", outputs: Layered.expected(slow, seed).outputs })
       const run = yield* stored(told.filename, slow)
@@ -162,6 +171,7 @@ layer(Processes.layer, { excludeTestServices: true })("two processes and one dat
           } else yield* Fiber.await(driver)
           const before = yield* Database.dump(told.filename)
 
+          yield* open(told)
           yield* a.signal("SIGCONT")
           const end = yield* outcome(a)
           assert.strictEqual(end._tag === "Failed" ? end.tag : "Completed", "RunLost", JSON.stringify(end))
@@ -179,12 +189,7 @@ layer(Processes.layer, { excludeTestServices: true })("two processes and one dat
           lines(`${told.log}.acknowledged`).filter((name) => !acknowledged.has(name)),
           []
         )
-        const modules = Layered.expected(slow, seed).modules
-        assert.deepStrictEqual(
-          begunHere.filter((name) => acknowledged.has(name) && modules.get(name) !== undefined),
-          []
-        )
-        assert.deepStrictEqual(repeated(slow, begunHere), [])
+        assert.deepStrictEqual(repeated(slow, [...acknowledged, ...begunHere]), [])
       })
     )
   }
@@ -196,7 +201,7 @@ layer(Processes.layer, { excludeTestServices: true })("two processes and one dat
         const directory = yield* temporaryDirectory
         const a = yield* (yield* Processes.Processes).start
         const size: Layered.Size = { layers: 1, width: 2, work: [100_000, 100_000] }
-        const told = command(directory, "a", { size, lease: { owner: "a", ...short } })
+        const told = command(directory, "a", { size, gate: "", lease: { owner: "a", ...short } })
         yield* a.tell(told)
         yield* untilBegan(2, told)
         yield* stopOutsideOfTransactions(a, told.filename)
@@ -214,9 +219,9 @@ layer(Processes.layer, { excludeTestServices: true })("two processes and one dat
       })
   )
 
-  for (const [signal, call] of [
-    ["SIGINT", "execute"],
-    ["SIGTERM", "start"]
+  for (const [signal, call, modules] of [
+    ["SIGINT", "execute", 10],
+    ["SIGTERM", "start", slow.layers * slow.width]
   ] as const) {
     it.scoped(`${signal} cuts off what ${call} began, and lets go of it: the other resumes it at once`, () =>
       Effect.gen(function* () {
@@ -224,7 +229,7 @@ layer(Processes.layer, { excludeTestServices: true })("two processes and one dat
         const a = yield* (yield* Processes.Processes).start
         const told = command(directory, "a", { call })
         yield* a.tell(told)
-        yield* untilBegan(10, told)
+        yield* untilBegan(modules, told)
         yield* a.signal(signal)
         const ended = yield* a.ended
         assert.isNull(ended.signal, "it ends by itself")
@@ -234,11 +239,11 @@ layer(Processes.layer, { excludeTestServices: true })("two processes and one dat
         assert.strictEqual(cutOff.owner, "")
         const acknowledged = Database.completed(cutOff)
         const interrupted = lines(`${told.log}.interrupted`)
-        assert.isAbove(interrupted.length, 0)
-        // what was begun has ended one way or the other
+        // what was begun has ended before the process did, and what waits at the gate can have ended in no other way
+        if (modules > 10) assert.isAbove(interrupted.length, 0)
         assert.deepStrictEqual(
-          began(told).filter((name) => !acknowledged.has(name)),
-          interrupted
+          interrupted.filter((name) => acknowledged.has(name) || !began(told).includes(name)),
+          []
         )
 
         const { began: begunHere, dag } = here(slow)
@@ -246,12 +251,7 @@ layer(Processes.layer, { excludeTestServices: true })("two processes and one dat
         assert.deepStrictEqual(outputs, Layered.expected(slow, seed).outputs)
         const run = yield* stored(told.filename, slow)
         assert.strictEqual(run.epoch, 2)
-        assert.deepStrictEqual(repeated(slow, begunHere), [])
-        const modules = Layered.expected(slow, seed).modules
-        assert.deepStrictEqual(
-          begunHere.filter((name) => acknowledged.has(name) && modules.get(name) !== undefined),
-          []
-        )
+        assert.deepStrictEqual(repeated(slow, [...acknowledged, ...begunHere]), [])
         for (const name of interrupted) assert.strictEqual(run.modules.get(name)?.attempt, 2)
       })
     )
@@ -264,13 +264,13 @@ layer(Processes.layer, { excludeTestServices: true })("two processes and one dat
       const both = yield* Effect.all([start, start], { concurrency: 2 })
       const size: Layered.Size = { layers: 6, width: 3, work: [1, 4] }
       const wanted = Layered.expected(size, seed).outputs
-      for (let round = 0; round < 8; round++) {
-        // a new file every fourth time: then they also create the database at the same moment
-        const filename = Path.join(directory, `heddle-${Math.floor(round / 4)}.db`)
+      for (let round = 0; round < 6; round++) {
+        // a new file every other time: then they also create the database at the same moment
+        const filename = Path.join(directory, `heddle-${Math.floor(round / 2)}.db`)
         const id = RunId.make(`round-${round}`)
         const isCutOff = round % 2 === 1
         if (isCutOff) {
-          const { began, dag } = here(size)
+          const { began, dag } = here(size, Effect.never)
           yield* Effect.gen(function* () {
             const driver = yield* Effect.fork(Engine.execute(dag, { seed }, { runId: id }))
             yield* Effect.repeat(Effect.sleep("1 millis"), { until: () => began.length >= 4 })
@@ -278,27 +278,31 @@ layer(Processes.layer, { excludeTestServices: true })("two processes and one dat
           }).pipe(Effect.provide(Heddle.layerSqlite({ filename })))
         }
         const at = (yield* Clock.currentTimeMillis) + 50
-        const patient = round % 4 >= 2
         const told = both.map((_, i) =>
           command(directory, `process-${i}`, {
-            ...{ filename, runId: id, size, at, patient, call: i === 0 ? "start" : isCutOff ? "resume" : "execute" },
-            lease: { owner: `process-${i}`, ...short },
+            ...{ filename, runId: id, size, at, call: i === 0 ? "start" : isCutOff ? "resume" : "execute", gate: "" },
             log: Path.join(directory, `${round}-${i}`)
           })
         )
-        yield* Effect.all(Array.zipWith(both, told, (process, command) => process.tell(command)))
-        const ends = yield* Effect.all(both.map(outcome))
+        const tellBoth = Effect.gen(function* () {
+          yield* Effect.all(Array.zipWith(both, told, (process, command) => process.tell(command)))
+          return yield* Effect.all(both.map(outcome))
+        })
+        /** Who comes too late for the run gets its outputs, or is told that there is nothing to resume. */
+        const isResult = (end: Outcome, i: number) =>
+          end._tag === "Completed"
+            ? Equal.equals(Data.struct(end.outputs), Data.struct(wanted))
+            : told[i]!.call === "resume" && end.tag === "RunFinished"
+
+        const ends = yield* tellBoth
         const what = `round ${round}: ${JSON.stringify(ends)}`
-        const completed = ends.filter((end) => end._tag === "Completed")
-        assert.isAtLeast(completed.length, 1, what)
-        for (const { outputs } of completed) assert.deepStrictEqual(outputs, wanted, what)
+        assert.isTrue(ends.some(isResult), what)
         for (const [i, end] of ends.entries()) {
-          if (end._tag !== "Failed") continue
-          if (isCutOff && i === 1 && end.tag === "RunFinished") continue
-          assert.isFalse(patient, what)
-          assert.strictEqual(end.tag, "RunHeld", what)
-          assert.strictEqual(end.owner, `process-${1 - i}`, what)
+          if (isResult(end, i)) continue
+          assert.deepInclude(end, { _tag: "Failed", tag: "RunHeld", owner: `process-${1 - i}` }, what)
         }
+        const again = yield* tellBoth
+        assert.isTrue(again.every(isResult), JSON.stringify(again))
         assert.deepStrictEqual(repeated(size, told.flatMap(began)), [], what)
         const run = yield* stored(filename, size, id)
         assert.strictEqual(run.epoch, isCutOff ? 2 : 1, what)
@@ -311,7 +315,7 @@ layer(Processes.layer, { excludeTestServices: true })("two processes and one dat
       const directory = yield* temporaryDirectory
       const a = yield* (yield* Processes.Processes).start
       const size: Layered.Size = { layers: 40, width: 4, work: [1, 5] }
-      const told = command(directory, "a", { size })
+      const told = command(directory, "a", { size, gate: "" })
       const seen: Array<RunSnapshot.RunSnapshot> = []
       yield* Effect.gen(function* () {
         assert.strictEqual((yield* Effect.flip(Engine.get(runId)))._tag, "UnknownRun")
@@ -333,7 +337,7 @@ layer(Processes.layer, { excludeTestServices: true })("two processes and one dat
       assert.deepInclude(yield* outcome(a), { _tag: "Completed" })
 
       const run = yield* stored(told.filename, size)
-      assert.isAbove(new Set(seen.map(({ seq }) => seq)).size, 10)
+      assert.isAbove(new Set(seen.map(({ seq }) => seq)).size, 3)
       const modulesOf = ({ modules }: RunSnapshot.RunSnapshot) => Object.fromEntries(HashMap.toEntries(modules))
       for (const snapshot of seen) {
         const fold = Database.foldOf(run, snapshot.seq)

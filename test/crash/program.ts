@@ -3,7 +3,7 @@
  */
 // not by its package: undici, which comes with that, would take longer to load than all the rest
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
-import { Array, Cause, Clock, Effect, Fiber, Option, Schema, Stream } from "effect"
+import { Array, Cause, Clock, Effect, Fiber, Option, Schedule, Schema, Stream } from "effect"
 import { Engine, Heddle } from "heddle"
 import type { RunError, RunSnapshot, Transition } from "heddle"
 import * as Fs from "node:fs"
@@ -27,12 +27,20 @@ const completed = (change: RunSnapshot.RunSnapshot | Transition.Transition): Rea
   return change._tag === "ModuleTransition" && change.status === "completed" ? [change.module] : []
 }
 
-const perform = ({ at, call, filename, lease, log, patient, runId, seed, size }: Command) =>
+/** Waits until the file is there. */
+const untilThere = (file: string) =>
+  Effect.suspend(() => (Fs.existsSync(file) ? Effect.void : Effect.fail("not yet"))).pipe(
+    Effect.retry(Schedule.spaced("5 millis")),
+    Effect.orDie
+  )
+
+const perform = ({ at, call, filename, gate, lease, log, patient, runId, seed, size }: Command) =>
   Effect.gen(function* () {
     const acknowledged = appendTo(`${log}.acknowledged`)
     const dag = Layered.dag(size, {
       began: appendTo(`${log}.began`),
-      interrupted: appendTo(`${log}.interrupted`)
+      interrupted: appendTo(`${log}.interrupted`),
+      gate: gate === "" ? Effect.void : untilThere(gate)
     })
     yield* Effect.sleep(Math.max(0, at - (yield* Clock.currentTimeMillis)))
     send({ _tag: "Begun" })

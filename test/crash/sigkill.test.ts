@@ -40,7 +40,11 @@ const readAgain = (trials: ReadonlyArray<Trial.Trial>) =>
       for (const { runId, seed } of trials) {
         const wanted = Layered.expected(size, seed)
         const again: Array<string> = []
-        const dag = Layered.dag(size, { began: (name) => void again.push(name), interrupted: () => {} })
+        const dag = Layered.dag(size, {
+          began: (name) => void again.push(name),
+          interrupted: () => {},
+          gate: Effect.void
+        })
         assert.deepStrictEqual(yield* Engine.execute(dag, { seed }, { runId }), wanted.outputs)
         assert.deepStrictEqual(
           again.filter((name) => wanted.modules.get(name) !== undefined),

@@ -725,6 +725,25 @@ describe("Engine", () => {
     }).pipe(Effect.provide(RunStoreMemory.layer()))
   )
 
+  it.effect("a run that is lost while its engine closes and waits for a finalizer does not keep it from closing", () =>
+    Effect.gen(function* () {
+      const dag = Dag.make("closing", { outputs: { waits: never("waits", Effect.sleep("10 minutes")) } })
+      const store = yield* RunStore.RunStore
+      const using = yield* Effect.fork(
+        Effect.zipRight(Engine.start(dag, {}, { runId: id }), Effect.yieldNow()).pipe(
+          Effect.provide(Layer.fresh(Heddle.layer()))
+        )
+      )
+      while (Option.isNone(yield* store.run(id))) yield* Effect.yieldNow()
+      yield* TestClock.adjust("100 millis")
+      yield* store.claim({ runId: id, owner: "thief", now: 0, expiredBefore: 1 })
+      yield* TestClock.adjust("2 seconds")
+      assert.isTrue(Option.isNone(yield* Fiber.poll(using)))
+      yield* TestClock.adjust("10 minutes")
+      yield* Fiber.join(using)
+    }).pipe(Effect.provide(RunStoreMemory.layer()))
+  )
+
   describe("cancel", () => {
     it.effect("interrupts what runs, awaits its finalizers, is idempotent and final", () =>
       Effect.gen(function* () {

@@ -38,7 +38,7 @@ const runTransition = (seq: number, status: Transition.RunStatus, at = 0): Trans
 /** A run whose changes the test makes, and what was written of it. */
 const shown = (
   snapshot: RunSnapshot.RunSnapshot,
-  options: { readonly interactive: boolean; readonly columns?: number; readonly label?: string }
+  { columns, interactive, label }: { readonly interactive: boolean; readonly columns?: number; readonly label?: string }
 ) =>
   Effect.gen(function* () {
     const mailbox = yield* Mailbox.make<RunSnapshot.RunSnapshot | Transition.Transition>()
@@ -51,10 +51,12 @@ const shown = (
       changes: Mailbox.toStream(mailbox),
       cancel: Effect.void
     }
-    const rendering = Progress.render(handle, {
-      ...options,
+    const output: Progress.Output = {
+      interactive,
+      columns,
       write: (text) => Effect.sync(() => void written.push(text))
-    })
+    }
+    const rendering = Progress.render(handle, output, label === undefined ? {} : { label })
     return { mailbox, written, fiber: yield* Effect.fork(rendering) }
   })
 
@@ -182,7 +184,6 @@ describe("render", () => {
         changes: Mailbox.toStream(mailbox),
         cancel: Effect.void
       }
-      // `Output` alone is what a program that has no label passes
       const fiber = yield* Effect.fork(Progress.render(handle, output))
       yield* TestClock.adjust("100 millis")
       columns = 20

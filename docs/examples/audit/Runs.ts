@@ -31,10 +31,7 @@ export const start = ({ concurrency, folder, packages }: Request) =>
     const begin = (number: number) =>
       Effect.map(
         Engine.start(dag, { folder, installed: packages }, { runId: idOf(number), concurrency }),
-        (handle) => ({
-          dag,
-          handle
-        })
+        (handle) => ({ dag, handle })
       )
     const fresh = Effect.suspend(() =>
       Effect.zipRight(Console.log(`starting run ${latest + 1}: ${packages.length} packages`), begin(latest + 1))

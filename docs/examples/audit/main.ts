@@ -20,7 +20,7 @@ const audit = ({ concurrency, database, report, target }: Arguments.Arguments) =
     yield* Console.log(`auditing ${folder} (process ${process.pid})`)
     const findings = yield* Effect.gen(function* () {
       const { dag, handle } = yield* Runs.start({ folder, packages, concurrency })
-      yield* Progress.render(handle, { ...Progress.fromWriteStream(process.stderr), label: "audit" })
+      yield* Progress.render(handle, Progress.fromWriteStream(process.stderr), { label: "audit" })
       const findings = yield* handle.await
       const picture = yield* Diagram.mermaid(dag, { snapshot: yield* handle.snapshot })
       yield* fs.writeFileString(report, Report.markdown({ folder, runId: handle.id, findings, picture }))

@@ -14,8 +14,8 @@ import type { RunId } from "../../model/RunId.js"
 import * as Telemetry from "../../model/Telemetry.js"
 import type { Failure, ModuleTransition, RunStatus } from "../../model/Transition.js"
 import type { Plan } from "../../plan/Plan.js"
-import * as Attempt from "./Attempt.js"
 import type { WriteError } from "../../state/StateWriter.js"
+import * as Attempt from "./Attempt.js"
 import type { ExecutionState } from "./ExecutionState.js"
 import * as Spans from "./Spans.js"
 
@@ -293,12 +293,12 @@ const makeLoop = (
     )
   }
 
+  /** Interrupts what runs; `then` is called when all of it has ended. */
   const cutOff = (then: () => void) => {
-    if (ended) return
     stopping = "interrupted"
+    if (running === 0 && !inside) return then()
     onIdle = then
-    if (running === 0 && !inside) then()
-    else interruptFibers()
+    interruptFibers()
   }
 
   // --- the loop
@@ -351,7 +351,11 @@ const makeLoop = (
       inside = false
     }
     if (running > 0) return
-    if (stopping === "interrupted") return onIdle?.()
+    if (stopping === "interrupted") {
+      const then = onIdle
+      onIdle = undefined
+      return then?.()
+    }
     if (ended || state.open() > 0) return
     ended = true
     done(Exit.succeed({ status: stopping === "cancelled" ? "cancelled" : failed ? "failed" : "completed", causes }))
@@ -377,7 +381,14 @@ const makeLoop = (
       cancelWanted = true
       if (!inside) enter(() => {})
     },
-    abort: (error) => cutOff(() => done(Exit.fail(error))),
+    abort: (error) => {
+      if (ended || stopping === "interrupted") return
+      cutOff(() => {
+        ended = true
+        done(Exit.fail(error))
+      })
+    },
+    // an interruption is answered always, also of a run that has just ended or is being aborted
     interrupt: Effect.async((resume) => cutOff(() => resume(Effect.void)))
   }
 }
