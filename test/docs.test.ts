@@ -73,7 +73,7 @@ const stepsOf = ({ code }: Block): ReadonlyArray<Step> =>
       const file = /^npx tsx ([\w.-]+)$/.exec(command!)?.[1]
       assert.isDefined(file, `only a program of the page can be run, not ${command}`)
       const killed = lines.at(-1) === "^C"
-      return { file: file!, prints: killed ? lines.slice(0, -1) : lines, killed }
+      return { file: file, prints: killed ? lines.slice(0, -1) : lines, killed }
     })
 
 const folder = Fs.mkdtempSync(Path.join(Os.tmpdir(), "heddle-docs-"))
@@ -107,10 +107,10 @@ const examples = filesBelow("src", ".ts").flatMap((file) =>
 )
 for (const { code, line, source } of examples) write(source.replace(/\.ts$/, `-${line}.ts`), `${code}\n`)
 
-/** A chain of consts, each inferred from the one before, of which the last is asked first. */
+/** A chain of consts, each inferred from the one before, of which the last is asked first; annotated in the middle. */
 const chain = (length: number) => `
 import { Module } from "heddle"
-export const last = () => m${length}
+export declare const last: (typeof m${length})["name"]
 const m0 = Module.pure("m0", { run: (): number => 0 })
 ${Array.from({ length }, (_, i) => {
   const annotation = i === length / 2 ? ": Module.Of<number>" : ""

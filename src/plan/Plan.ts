@@ -58,8 +58,14 @@ export interface Plan {
 export type PlanIssue = Data.TaggedEnum<{
   /** Two or more different modules share a name. */
   DuplicateName: { readonly name: string; readonly count: number }
-  /** A name is empty, reserved or has characters that cannot be stored. `of` is the Dag or a module. */
-  InvalidName: { readonly of: "dag" | "module"; readonly name: string; readonly reason: string }
+  /** A name, or the key of an output or a need, is empty, reserved or has characters that cannot be stored. */
+  InvalidName: {
+    readonly of: "dag" | "module" | "output" | "need"
+    readonly name: string
+    readonly reason: string
+    /** The module whose need it is. */
+    readonly module?: string
+  }
   /** A Dag without outputs does nothing. */
   NoOutputs: {}
   /** An output is a run input, which the caller has already. */
@@ -79,7 +85,8 @@ const issue = Data.taggedEnum<PlanIssue>()
 
 const describe = issue.$match({
   DuplicateName: ({ count, name }) => `${count} modules are named ${JSON.stringify(name)}: give each its own name`,
-  InvalidName: ({ name, of, reason }) => `the ${of} name ${JSON.stringify(name)} ${reason}: choose another`,
+  InvalidName: ({ module, name, of, reason }) =>
+    `the ${of} name ${JSON.stringify(name)}${module === undefined ? "" : ` of module "${module}"`} ${reason}: choose another`,
   NoOutputs: () => "it has no outputs: name at least one module",
   OutputIsInput: ({ module, output }) => `the output "${output}" is the run input "${module}": leave it out`,
   NotAModule: ({ key, of }) =>
@@ -170,7 +177,15 @@ const compile = (dag: Dag.Any): Either.Either<Plan, PlanInvalid> => {
     const reason = nameFault(name)
     if (reason !== undefined) report(issue.InvalidName({ of: "module", name, reason }))
   }
+  for (const module of modules) {
+    for (const name of Object.keys(needsOf(module))) {
+      const reason = nameFault(name)
+      if (reason !== undefined) report(issue.InvalidName({ of: "need", name, reason, module: module.name }))
+    }
+  }
   for (const key of outputKeys) {
+    const reason = nameFault(key)
+    if (reason !== undefined) report(issue.InvalidName({ of: "output", name: key, reason }))
     const module = dag.outputs[key]
     if (Module.isModule(module) && module.definition.kind === "input") {
       report(issue.OutputIsInput({ output: key, module: module.name }))

@@ -33,8 +33,8 @@ export interface Trial {
   readonly journal: Array<string>
   /** What was completed in the database when a process was last gone. */
   completed: ReadonlySet<string>
-  /** Whom the database then named as the driver. */
-  owner: string
+  /** Whom the database then named as the driver, and until when nobody else may drive the run. */
+  held: { readonly by: string; readonly until: number }
 }
 
 /** How long things take, in milliseconds, as measured so far: opening the database, and a module of a run. */
@@ -75,7 +75,13 @@ const inspect = (trial: Trial) =>
       "modules were completed in the database and are no longer"
     )
     trial.completed = completed
-    trial.owner = Option.match(run, { onNone: () => "", onSome: ({ owner }) => owner })
+    trial.held = Option.match(run, {
+      onNone: () => ({ by: "", until: 0 }),
+      onSome: ({ heartbeatAt, owner, status }) => ({
+        by: owner,
+        until: status === "running" ? heartbeatAt + trial.lease.expiry : 0
+      })
+    })
     if (Option.isNone(run)) return run
 
     Database.assertConsistent(run.value)
@@ -111,7 +117,7 @@ const watch = (trial: Trial, process: Process, moment: Moment | undefined, pace:
         if (moment?.phase === "opening") deadline = begun + moment.at * 2 * pace.opening
       } else if (message.value._tag === "Held") {
         const { owner, retryAfter } = message.value
-        assert.strictEqual(owner, trial.owner)
+        assert.strictEqual(owner, trial.held.by)
         assert.isAtLeast(retryAfter, 0)
         assert.isAtMost(retryAfter, trial.lease.expiry + 1)
         // a timer may be early by a millisecond, and it is asked again then
@@ -119,6 +125,7 @@ const watch = (trial: Trial, process: Process, moment: Moment | undefined, pace:
         if (moment?.phase === "opening") deadline += retryAfter
       } else if (message.value._tag === "Driving") {
         driving = yield* now
+        assert.isAbove(driving, trial.held.until, "the run was taken over before the heartbeat had expired")
         if (pace.opening === 0) pace.opening = driving - begun
         const left = modules(trial) - trial.completed.size
         if (moment?.phase === "driving") deadline = driving + moment.at * left * pace.module

@@ -65,6 +65,13 @@ const here = (size: Layered.Size, gate = Effect.void) => {
   return { began, dag }
 }
 
+/** Waits, but not for ever, until the driver in this process is that far; fails as it does. */
+const untilHere = <A, E>(began: ReadonlyArray<string>, modules: number, driver: Fiber.Fiber<A, E>) =>
+  Effect.repeat(Effect.sleep("1 millis"), { until: () => began.length >= modules }).pipe(
+    Effect.raceFirst(Fiber.join(driver)),
+    Effect.timeout("20 seconds")
+  )
+
 const engine = (directory: string, lease: { readonly heartbeat: number; readonly expiry: number }) =>
   Heddle.layerSqlite({ filename: fileIn(directory), lease: { owner: "here", ...lease } })
 
@@ -167,7 +174,7 @@ layer(Processes.layer, { excludeTestServices: true })("two processes and one dat
         yield* Effect.gen(function* () {
           const driver = yield* Effect.fork(patiently(Engine.resume(dag, runId)))
           if (whileDriving) {
-            yield* Effect.repeat(Effect.sleep("2 millis"), { until: () => begunHere.length >= 4 })
+            yield* untilHere(begunHere, 4, driver)
           } else yield* Fiber.await(driver)
           const before = yield* Database.dump(told.filename)
 
@@ -208,7 +215,7 @@ layer(Processes.layer, { excludeTestServices: true })("two processes and one dat
         const { began: begunHere, dag } = here(size)
         yield* Effect.gen(function* () {
           const driver = yield* Effect.fork(patiently(Engine.resume(dag, runId)))
-          yield* Effect.repeat(Effect.sleep("2 millis"), { until: () => begunHere.length === 2 })
+          yield* untilHere(begunHere, 2, driver)
           yield* Fiber.interrupt(driver)
         }).pipe(Effect.provide(engine(directory, short)))
         const before = yield* Database.dump(told.filename)
@@ -273,7 +280,7 @@ layer(Processes.layer, { excludeTestServices: true })("two processes and one dat
           const { began, dag } = here(size, Effect.never)
           yield* Effect.gen(function* () {
             const driver = yield* Effect.fork(Engine.execute(dag, { seed }, { runId: id }))
-            yield* Effect.repeat(Effect.sleep("1 millis"), { until: () => began.length >= 4 })
+            yield* untilHere(began, 4, driver)
             yield* Fiber.interrupt(driver)
           }).pipe(Effect.provide(Heddle.layerSqlite({ filename })))
         }

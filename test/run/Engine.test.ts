@@ -17,7 +17,7 @@ import {
   Stream,
   TestClock
 } from "effect"
-import { Dag, Engine, Heddle, Module, RunId, RunSnapshot, RunStore } from "heddle"
+import { Dag, Engine, Heddle, Module, Plan, RunId, RunSnapshot, RunStore } from "heddle"
 import * as RunStoreMemory from "heddle/store/RunStoreMemory"
 import { Failed } from "heddle/model/Failed"
 
@@ -162,6 +162,28 @@ describe("Engine", () => {
         })
         const { total } = yield* Engine.execute(Dag.make("large", { outputs: { total: sum } }), {}, { concurrency: 64 })
         assert.strictEqual(total, 28_000)
+      }).pipe(Effect.provide(Heddle.layerMemory))
+    )
+
+    it.live("a run of many short modules lets timers have their turn", () =>
+      Effect.gen(function* () {
+        const modules = Array.from({ length: 30_000 }, (_, i) =>
+          Module.make(`m${i}`, { output: Schema.Number, run: () => Effect.succeed(i) })
+        )
+        const dag = Dag.make("busy", { outputs: Object.fromEntries(modules.map((module) => [module.name, module])) })
+        const ticks = yield* Ref.make(0)
+        yield* Plan.make(dag)
+        const ticking = yield* Effect.fork(
+          Effect.forever(
+            Effect.delay(
+              Ref.update(ticks, (_) => _ + 1),
+              "1 millis"
+            )
+          )
+        )
+        yield* Engine.execute(dag, {}, { durability: "memory" })
+        yield* Fiber.interrupt(ticking)
+        assert.isAtLeast(yield* Ref.get(ticks), 2)
       }).pipe(Effect.provide(Heddle.layerMemory))
     )
 

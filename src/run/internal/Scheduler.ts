@@ -1,6 +1,7 @@
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
@@ -21,6 +22,15 @@ import * as Spans from "./Spans.js"
 
 /** Starts of modules after which the loop hands the thread back to Effect's scheduler. */
 const startsBeforeYield = 1024
+
+/**
+ * Milliseconds after which timers and signals get their turn: Effect's scheduler goes on in microtasks, and a run of many
+ * short modules would hold up the heartbeat that proves it alive.
+ */
+const millisBeforeTimers = 20
+
+/** Starts of modules between two looks at the clock. */
+const startsBeforeClock = 64
 
 /**
  * Hands a transition on. `output` is the JSON text to be stored, null for a value that JSON does not have, undefined
@@ -130,6 +140,9 @@ const makeLoop = (
   let cancelWanted = false
   let inside = false
   let planned = false
+  let resting = false
+  let restedAt = clock.unsafeCurrentTimeMillis()
+  let starts = 0
   let ended = false
   let onIdle: (() => void) | undefined
 
@@ -306,6 +319,8 @@ const makeLoop = (
   const pump = () => {
     for (let started = 0; stopping === undefined; started++) {
       if (cancelWanted) return stop("cancelled")
+      if (++starts % startsBeforeClock === 0) rest()
+      if (resting) return
       if (started === startsBeforeYield) return planPump()
       if (pureHead < pureTail) {
         const index = pures[pureHead++]!
@@ -332,6 +347,16 @@ const makeLoop = (
       planned = false
       enter(() => {})
     }, 0)
+  }
+
+  const rest = () => {
+    if (resting || clock.unsafeCurrentTimeMillis() - restedAt < millisBeforeTimers) return
+    resting = true
+    fork(clock.sleep(Duration.zero)).addObserver(() => {
+      resting = false
+      restedAt = clock.unsafeCurrentTimeMillis()
+      enter(() => {})
+    })
   }
 
   /** Every way into the loop; what happens while it runs is seen by the loop itself. */
