@@ -123,7 +123,7 @@ const ended = (child: ChildProcess) => new Promise<number | null>((resolve) => c
 
 const start = (cwd: string, args: ReadonlyArray<string>, stderr: Array<string>) => {
   const env = { ...process.env, TSX_TSCONFIG_PATH: Path.join(root, "tsconfig.json"), NO_COLOR: "1" }
-  const child = spawn(process.execPath, args, { cwd, env, stdio: ["ignore", "pipe", "pipe"] })
+  const child = spawn(process.execPath, args, { cwd, env, stdio: ["ignore", "pipe", "pipe"], timeout: 55_000 })
   child.stderr.on("data", (chunk) => stderr.push(String(chunk)))
   return child
 }

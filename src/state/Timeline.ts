@@ -132,13 +132,12 @@ export const layer: Layer.Layer<Timeline, never, RunStore> = Layer.effect(
     Timeline.of({
       get: (runId) =>
         Effect.flatMap(
-          store.run(runId),
+          store.get(runId),
           Option.match({
             onNone: () => Effect.succeedNone,
-            onSome: (run) =>
+            onSome: ({ modules, run }) =>
               Effect.gen(function* () {
-                const rows = yield* store.modules(runId)
-                const states = yield* Effect.forEach(rows, (row) =>
+                const states = yield* Effect.forEach(modules, (row) =>
                   Effect.map(stateOf(runId, row), (state) => [row.module, state] as const)
                 )
                 return Option.some({ snapshot: snapshotOf(run, HashMap.fromIterable(states)), input: run.input })

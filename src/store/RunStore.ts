@@ -165,8 +165,10 @@ export class RunStore extends Context.Tag("heddle/store/RunStore")<
 
     readonly run: (runId: RunId) => Effect.Effect<Option.Option<RunRow>, StoreError>
 
-    /** The modules that have left `pending`, without their outputs, in no particular order. */
-    readonly modules: (runId: RunId) => Effect.Effect<ReadonlyArray<ModuleRow>, StoreError>
+    /** A run and its modules that have left `pending`, in no particular order, without their outputs: at one moment. */
+    readonly get: (
+      runId: RunId
+    ) => Effect.Effect<Option.Option<{ readonly run: RunRow; readonly modules: ReadonlyArray<ModuleRow> }>, StoreError>
 
     /** The outputs (JSON texts) of those of the named modules that have one. */
     readonly outputs: (

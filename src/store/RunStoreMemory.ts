@@ -181,9 +181,12 @@ export const layer = (options?: { readonly finishedRuns?: number | undefined }):
 
         run: (runId) => access(({ runs }) => Option.map(Option.fromNullable(runs.get(runId)), ({ row }) => row)),
 
-        modules: (runId) =>
+        get: (runId) =>
           access(({ runs }) =>
-            Array.from(runs.get(runId)?.modules.values() ?? [], ({ output: _, ...module }) => module)
+            Option.map(Option.fromNullable(runs.get(runId)), ({ modules, row }) => ({
+              run: row,
+              modules: Array.from(modules.values(), ({ output: _, ...module }) => module)
+            }))
           ),
 
         outputs: (runId, modules) =>

@@ -247,15 +247,20 @@ const make = (database: SqliteDatabase.SqliteDatabase): RunStore["Type"] => ({
 
   run: (runId) => database.read("run", (connection) => Effect.map(runById(connection, runId), Option.fromNullable)),
 
-  modules: (runId) =>
-    database.read("modules", (connection) =>
-      select<ModuleRow>(
-        connection,
-        `SELECT module, status, attempt, scheduled_at AS scheduledAt, started_at AS startedAt,
-            finished_at AS finishedAt, failure
-          FROM modules WHERE run = (SELECT id FROM runs WHERE run_id = ?)`,
-        [runId]
-      )
+  get: (runId) =>
+    database.readTogether("get", (connection) =>
+      Effect.gen(function* () {
+        const run = yield* runById(connection, runId)
+        if (run === undefined) return Option.none()
+        const modules = yield* select<ModuleRow>(
+          connection,
+          `SELECT module, status, attempt, scheduled_at AS scheduledAt, started_at AS startedAt,
+              finished_at AS finishedAt, failure
+            FROM modules WHERE run = (SELECT id FROM runs WHERE run_id = ?)`,
+          [runId]
+        )
+        return Option.some({ run, modules })
+      })
     ),
 
   outputs: (runId, modules) =>

@@ -58,6 +58,14 @@ const outcome = (process: Process): Effect.Effect<Outcome, ProcessFailed> =>
     message._tag === "Completed" || message._tag === "Failed" ? Effect.succeed(message) : outcome(process)
   )
 
+/** Waits, but not for ever, until what a process does has come so far in the database. */
+const untilStored = ({ filename, runId }: Command, isSo: (run: Database.StoredRun) => boolean) =>
+  Database.read(filename, runId).pipe(
+    Effect.delay("5 millis"),
+    Effect.repeat({ until: Option.exists(isSo) }),
+    Effect.timeout("20 seconds")
+  )
+
 /** The process that runs the tests is one too: its Dag, and what it has begun of it. */
 const here = (size: Layered.Size, gate = Effect.void) => {
   const began: Array<string> = []
@@ -120,11 +128,7 @@ layer(Processes.layer, { excludeTestServices: true })("two processes and one dat
       yield* a.tell(told)
       yield* untilBegan(8, told)
       // it confirms that it is there
-      yield* Database.read(told.filename, runId).pipe(
-        Effect.delay("5 millis"),
-        Effect.repeat({ until: Option.exists(({ heartbeatAt, startedAt }) => heartbeatAt > startedAt) }),
-        Effect.timeout("20 seconds")
-      )
+      yield* untilStored(told, ({ heartbeatAt, startedAt }) => heartbeatAt > startedAt)
 
       const { began: begunHere, dag } = here(slow)
       yield* Effect.gen(function* () {
@@ -210,7 +214,8 @@ layer(Processes.layer, { excludeTestServices: true })("two processes and one dat
         const size: Layered.Size = { layers: 1, width: 2, work: [100_000, 100_000] }
         const told = command(directory, "a", { size, gate: "", lease: { owner: "a", ...short } })
         yield* a.tell(told)
-        yield* untilBegan(2, told)
+        // nothing is left to be written, so that no refused write can tell it
+        yield* untilStored(told, ({ modules }) => modules.size === 3)
         yield* stopOutsideOfTransactions(a, told.filename)
         const { began: begunHere, dag } = here(size)
         yield* Effect.gen(function* () {

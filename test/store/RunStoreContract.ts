@@ -101,6 +101,13 @@ const names = [
 const isDriven = (next: { readonly status: ModuleStatus; readonly attempt: number }) =>
   next.status !== "pending" && (next.attempt > 0 || ["skipped", "cancelled"].includes(next.status))
 
+/** The rows of the modules of a run; none when there is no such run. */
+export const modulesOf = (store: typeof RunStore.Service, id: RunId) =>
+  Effect.map(
+    store.get(id),
+    Option.match({ onNone: (): ReadonlyArray<ModuleRow> => [], onSome: ({ modules }) => modules })
+  )
+
 /** What every store of runs must do. */
 export const contract = (name: string, layer: () => StoreLayer): void => {
   const test = (title: string, effect: Effect.Effect<void, StoreError, RunStore>) =>
@@ -153,7 +160,7 @@ export const contract = (name: string, layer: () => StoreLayer): void => {
         Effect.gen(function* () {
           const store = yield* RunStore
           assert.isTrue(Option.isNone(yield* store.run(runId("a"))))
-          assert.deepStrictEqual(yield* store.modules(runId("a")), [])
+          assert.deepStrictEqual(yield* modulesOf(store, runId("a")), [])
           assert.strictEqual((yield* store.outputs(runId("a"), ["m"])).size, 0)
           assert.deepStrictEqual(yield* store.history(runId("a"), all), [])
         })
@@ -313,7 +320,7 @@ export const contract = (name: string, layer: () => StoreLayer): void => {
           const refused = yield* store.commit([changesOf("a", { modules: [change], transitions, status: "failed" })])
           assert.deepStrictEqual(refused, [])
           const { output: _, ...row } = change
-          assert.deepStrictEqual(yield* store.modules(runId("a")), [row])
+          assert.deepStrictEqual(yield* modulesOf(store, runId("a")), [row])
           assert.deepStrictEqual(yield* store.history(runId("a"), all), transitions)
           const run = Option.getOrThrow(yield* store.run(runId("a")))
           assert.deepStrictEqual([run.status, run.seq, run.finishedAt], ["failed", 4, 1004])
@@ -347,11 +354,12 @@ export const contract = (name: string, layer: () => StoreLayer): void => {
           assert.strictEqual(refused.length, 3)
           refused.forEach((changes, i) => assert.strictEqual(changes, batch[i + 1]))
           for (const id of ["first", "last"]) {
-            assert.strictEqual((yield* store.modules(runId(id))).length, 1)
+            assert.strictEqual((yield* modulesOf(store, runId(id))).length, 1)
             assert.strictEqual((yield* store.history(runId(id), all)).length, 1)
             assert.strictEqual((yield* store.outputs(runId(id), ["m"])).get("m"), `"${id}"`)
           }
-          for (const id of ["stale", "unknown", "finished"]) assert.deepStrictEqual(yield* store.modules(runId(id)), [])
+          for (const id of ["stale", "unknown", "finished"])
+            assert.deepStrictEqual(yield* modulesOf(store, runId(id)), [])
           assert.deepStrictEqual(yield* store.history(runId("finished"), all), [runTransition(1, "cancelled")])
           assert.deepStrictEqual(yield* store.commit([{ ...step("stale", 1, "m", "running"), epoch: 2 }]), [])
         })
@@ -378,7 +386,7 @@ export const contract = (name: string, layer: () => StoreLayer): void => {
               [3, "completed"]
             ]
           )
-          assert.strictEqual((yield* store.modules(runId("a"))).length, 1)
+          assert.strictEqual((yield* modulesOf(store, runId("a"))).length, 1)
         })
       )
 
@@ -401,7 +409,7 @@ export const contract = (name: string, layer: () => StoreLayer): void => {
         Effect.gen(function* () {
           const store = yield* RunStore
           yield* store.open(newRun("a"))
-          const state = Effect.map(store.modules(runId("a")), ([row]) => row)
+          const state = Effect.map(modulesOf(store, runId("a")), ([row]) => row)
           const commit = (seq: number, status: ModuleStatus, fields: Partial<ModuleChange>) =>
             Effect.zipRight(store.commit([step("a", seq, "m", status, fields)]), state)
           const expected = (fields: Partial<ModuleChange>) => {
@@ -438,7 +446,7 @@ export const contract = (name: string, layer: () => StoreLayer): void => {
             changesOf("a", { modules: cases.map((one, i) => moduleChange(`m${i}`, { ...one[of], output: `"${of}"` })) })
           yield* store.commit([written("previous")])
           yield* store.commit([written("next")])
-          const rows = new Map((yield* store.modules(runId("a"))).map((row) => [row.module, row]))
+          const rows = new Map((yield* modulesOf(store, runId("a"))).map((row) => [row.module, row]))
           const outputs = yield* store.outputs(
             runId("a"),
             cases.map((_, i) => `m${i}`)
@@ -466,7 +474,7 @@ export const contract = (name: string, layer: () => StoreLayer): void => {
                 transitions: numbers.map((i) => moduleTransition(i, `m${i}`, "completed"))
               })
             ])
-            assert.strictEqual((yield* store.modules(runId(id))).length, size)
+            assert.strictEqual((yield* modulesOf(store, runId(id))).length, size)
             assert.deepStrictEqual(
               (yield* store.history(runId(id), all)).map(({ seq }) => seq),
               numbers
@@ -496,7 +504,7 @@ export const contract = (name: string, layer: () => StoreLayer): void => {
           )
           for (const id of ids) {
             assert.strictEqual((yield* store.history(runId(id), all)).length, 20)
-            assert.strictEqual((yield* store.modules(runId(id))).length, 20)
+            assert.strictEqual((yield* modulesOf(store, runId(id))).length, 20)
           }
         })
       )
@@ -566,7 +574,7 @@ export const contract = (name: string, layer: () => StoreLayer): void => {
             transitions
           })
         ])
-        const rows = yield* store.modules(runId("a"))
+        const rows = yield* modulesOf(store, runId("a"))
         assert.sameMembers(
           rows.map(({ module }) => module),
           names
@@ -696,7 +704,7 @@ export const contract = (name: string, layer: () => StoreLayer): void => {
           )
           const folded = history.reduce(RunSnapshot.evolve, RunSnapshot.make({ ...newRun("a"), startedAt: 1000 }))
           assert.deepStrictEqual(
-            byName(yield* store.modules(runId("a"))),
+            byName(yield* modulesOf(store, runId("a"))),
             byName(
               HashMap.toEntries(folded.modules).map(([module, state]) => {
                 const { output: _, ...row } = moduleChange(module, {
@@ -830,7 +838,7 @@ const contents = (store: RunStore["Type"]) =>
     Effect.forEach(runs, (run) =>
       Effect.all({
         run: Effect.succeed(run),
-        modules: Effect.map(store.modules(run.runId), byName),
+        modules: Effect.map(modulesOf(store, run.runId), byName),
         outputs: Effect.map(store.outputs(run.runId, ["m", "n", "o'p"]), (outputs) => new Map([...outputs].sort())),
         history: store.history(run.runId, all)
       })

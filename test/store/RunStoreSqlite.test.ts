@@ -17,7 +17,8 @@ import {
   newRun,
   runId,
   runTransition,
-  sameAnswers
+  sameAnswers,
+  modulesOf
 } from "./RunStoreContract.js"
 
 /** Root may write everything: what it does is done as another user meanwhile. */
@@ -154,7 +155,7 @@ describe("RunStoreSqlite", () => {
         ["release", store.release({ runId: runId("a"), epoch: 1 })],
         ["commit", store.commit([step("a", 1)])],
         ["run", store.run(runId("a"))],
-        ["modules", store.modules(runId("a"))],
+        ["get", store.get(runId("a"))],
         ["outputs", store.outputs(runId("a"), ["m1"])],
         ["history", store.history(runId("a"), { after: 0, limit: 1 })],
         ["list", store.list({ limit: 1 })]
@@ -433,7 +434,7 @@ describe("RunStoreSqlite", () => {
         const error = yield* Effect.flip(store.commit([step("a", 1)]))
         assert.strictEqual(error.reason, "busy")
         assert.strictEqual(error.operation, "commit")
-        assert.deepStrictEqual(yield* store.modules(runId("a")), [])
+        assert.deepStrictEqual(yield* modulesOf(store, runId("a")), [])
         yield* other.execute("ROLLBACK")
         assert.deepStrictEqual(yield* store.commit([step("a", 1)]), [])
       })
@@ -450,7 +451,7 @@ describe("RunStoreSqlite", () => {
         yield* Effect.sleep("20 millis")
         assert.isTrue(Exit.isInterrupted(yield* Fiber.interrupt(commit)))
         yield* other.execute("COMMIT")
-        assert.deepStrictEqual(yield* store.modules(runId("a")), [])
+        assert.deepStrictEqual(yield* modulesOf(store, runId("a")), [])
         assert.deepStrictEqual(yield* store.commit([step("a", 1)]), [])
       })
     )
@@ -550,7 +551,7 @@ describe("RunStoreSqlite", () => {
           assert.strictEqual(error.reason, reason)
           assert.strictEqual(error.operation, "commit")
           for (const id of ["a", "b"]) {
-            assert.deepStrictEqual(yield* store.modules(runId(id)), [])
+            assert.deepStrictEqual(yield* modulesOf(store, runId(id)), [])
             assert.deepStrictEqual(yield* store.history(runId(id), { after: 0, limit: 9 }), [])
             assert.strictEqual(Option.getOrThrow(yield* store.run(runId(id))).seq, 0)
           }

@@ -34,6 +34,12 @@ export interface SqliteDatabase {
     body: (connection: Connection) => Effect.Effect<A, Failure>
   ) => Effect.Effect<A, StoreError>
 
+  /** Runs several statements that read, all of them at one moment of the file. */
+  readonly readTogether: <A>(
+    operation: string,
+    body: (connection: Connection) => Effect.Effect<A, Failure>
+  ) => Effect.Effect<A, StoreError>
+
   /** Runs the body in a transaction that has the write lock from its beginning; not interruptible once it has begun. */
   readonly write: <A>(
     operation: string,
@@ -86,9 +92,10 @@ const rollback = (connection: Connection): Effect.Effect<void> =>
 /** Whatever happens, also when COMMIT itself fails, the connection is outside of a transaction afterwards. */
 const transaction = <A, E>(
   connection: Connection,
+  begin: "BEGIN" | "BEGIN IMMEDIATE",
   body: Effect.Effect<A, E>
 ): Effect.Effect<A, E | SqlError.SqlError> =>
-  connection.executeRaw("BEGIN IMMEDIATE", []).pipe(
+  connection.executeRaw(begin, []).pipe(
     Effect.zipRight(body),
     Effect.zipLeft(connection.executeRaw("COMMIT", [])),
     Effect.tapErrorCause(() => rollback(connection))
@@ -175,7 +182,7 @@ const prepare = (connection: Connection, location: string): Effect.Effect<void, 
       })
     }
     yield* unprepared(connection, "PRAGMA synchronous = NORMAL")
-    if (version < migrations.length) yield* transaction(connection, migrate(connection, location))
+    if (version < migrations.length) yield* transaction(connection, "BEGIN IMMEDIATE", migrate(connection, location))
   })
 
 const migrate = (connection: Connection, location: string): Effect.Effect<void, Failure> =>
@@ -236,6 +243,9 @@ export const open = (options: {
     return {
       location,
       read: use,
-      write: (operation, body) => use(operation, (connection) => transaction(connection, body(connection)))
+      readTogether: (operation, body) =>
+        use(operation, (connection) => transaction(connection, "BEGIN", body(connection))),
+      write: (operation, body) =>
+        use(operation, (connection) => transaction(connection, "BEGIN IMMEDIATE", body(connection)))
     }
   })
