@@ -16,6 +16,12 @@ export * as ModuleStatus from "./model/ModuleStatus.js"
 export * as RunError from "./model/RunError.js"
 /** The name of a run. */
 export { RunId } from "./model/RunId.js"
+/** What a module's failure is to others when it declared no `error` schema. */
+export { Failed } from "./model/Failed.js"
+/** The error of an attempt that took too long. */
+export { ModuleTimedOut } from "./model/ModuleTimedOut.js"
+/** The error of every store. */
+export { StoreError } from "./model/StoreError.js"
 /** What is known of a run at one moment. */
 export * as RunSnapshot from "./model/RunSnapshot.js"
 /** The metrics. */

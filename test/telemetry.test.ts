@@ -70,7 +70,7 @@ const storeWith = (change: (store: Store) => Partial<Store>): Layer.Layer<RunSto
 const withTime = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   Effect.gen(function* () {
     const fiber = yield* Effect.fork(effect)
-    while (Option.isNone(yield* Fiber.poll(fiber))) yield* TestClock.adjust("100 millis")
+    while (Option.isNone(yield* Fiber.poll(fiber))) yield* TestClock.adjust("10 seconds")
     return yield* Fiber.join(fiber)
   })
 

@@ -9,6 +9,7 @@ import * as Layer from "effect/Layer"
 import type * as Dag from "../dag/Dag.js"
 import type { UnknownRun } from "../model/RunError.js"
 import type { RunId } from "../model/RunId.js"
+import type { Durability } from "../model/RunPolicy.js"
 import type { RunSnapshot } from "../model/RunSnapshot.js"
 import type { StoreError } from "../model/StoreError.js"
 import type { RunLease } from "../state/RunLease.js"
@@ -16,10 +17,11 @@ import type { StateWriter } from "../state/StateWriter.js"
 import type { RunFilter, RunSummary, Timeline } from "../state/Timeline.js"
 import type { Handle, ResumeError, RunError, StartError } from "./Handle.js"
 import * as LiveRuns from "./internal/LiveRuns.js"
-import type { Durability, RunOptions } from "./RunOptions.js"
+import type { RunOptions } from "./RunOptions.js"
 
+export type { Durability, RunPolicy } from "../model/RunPolicy.js"
 export type { Handle, ResumeError, RunError, StartError } from "./Handle.js"
-export type { Durability, RunOptions } from "./RunOptions.js"
+export type { RunOptions } from "./RunOptions.js"
 
 /**
  * Drives runs. Runs belong to the engine's scope: when it closes they are cut off, and can be resumed.
@@ -73,7 +75,7 @@ export const defaults: Options = { durability: "committed" }
  * its stored result; cut off, it is resumed. Another Dag or other inputs are a `RunConflict`, a run that another process
  * drives is `RunHeld`.
  *
- * **Interruption**: before the run exists in the store, nothing is left; after that it is cut off and can be resumed.
+ * **Interruption**: before the run exists, nothing is left; after that it goes on, like any run that was started.
  *
  * @since 0.1.0
  * @category running

@@ -49,6 +49,7 @@ export class RunLease extends Context.Tag("heddle/state/RunLease")<
       readonly fingerprint: string
       readonly total: number
       readonly input: string
+      readonly policy: string
     }) => Effect.Effect<
       { readonly _tag: "Created"; readonly held: Held } | { readonly _tag: "Exists"; readonly run: RunRow },
       StoreError

@@ -8,8 +8,10 @@ import * as Effect from "effect/Effect"
 import * as HashMap from "effect/HashMap"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import type * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
 import type { RunId } from "../model/RunId.js"
+import { RunPolicy } from "../model/RunPolicy.js"
 import type { ModuleState, RunSnapshot } from "../model/RunSnapshot.js"
 import { StoreError } from "../model/StoreError.js"
 import { Failure, type RunStatus, type Transition } from "../model/Transition.js"
@@ -24,6 +26,7 @@ import { RunStore, type ModuleRow, type RunCursor, type RunRow } from "../store/
 export interface StoredRun {
   readonly snapshot: RunSnapshot
   readonly input: string
+  readonly policy: RunPolicy
 }
 
 /**
@@ -82,7 +85,18 @@ export class Timeline extends Context.Tag("heddle/state/Timeline")<
   }
 >() {}
 
-const FailureText = Schema.decodeUnknown(Schema.parseJson(Failure))
+const decodeFailure = Schema.decodeUnknown(Schema.parseJson(Failure))
+
+const decodePolicy = Schema.decodeUnknown(Schema.parseJson(RunPolicy))
+
+const unreadable = (runId: RunId, what: string) => (cause: ParseResult.ParseError) =>
+  new StoreError({
+    reason: "corrupt",
+    location: `run "${runId}"`,
+    operation: "get",
+    message: `the stored ${what} of run "${runId}" cannot be read: ${cause.message}`,
+    cause
+  })
 
 const stateOf = (runId: RunId, row: ModuleRow): Effect.Effect<ModuleState, StoreError> => {
   const state: ModuleState = {
@@ -93,19 +107,10 @@ const stateOf = (runId: RunId, row: ModuleRow): Effect.Effect<ModuleState, Store
     ...(row.finishedAt === null ? undefined : { finishedAt: row.finishedAt })
   }
   if (row.failure === null) return Effect.succeed(state)
-  return FailureText(row.failure).pipe(
-    Effect.map((failure) => ({ ...state, failure })),
-    Effect.mapError(
-      (cause) =>
-        new StoreError({
-          reason: "corrupt",
-          location: `run "${runId}", module "${row.module}"`,
-          operation: "get",
-          message: `the stored failure of module "${row.module}" in run "${runId}" cannot be read: ${cause.message}`,
-          cause
-        })
-    )
-  )
+  return Effect.mapBoth(decodeFailure(row.failure), {
+    onSuccess: (failure) => ({ ...state, failure }),
+    onFailure: unreadable(runId, `failure of module "${row.module}"`)
+  })
 }
 
 const snapshotOf = (run: RunRow, modules: HashMap.HashMap<string, ModuleState>): RunSnapshot => ({
@@ -140,7 +145,12 @@ export const layer: Layer.Layer<Timeline, never, RunStore> = Layer.effect(
                 const states = yield* Effect.forEach(modules, (row) =>
                   Effect.map(stateOf(runId, row), (state) => [row.module, state] as const)
                 )
-                return Option.some({ snapshot: snapshotOf(run, HashMap.fromIterable(states)), input: run.input })
+                const policy = yield* Effect.mapError(decodePolicy(run.policy), unreadable(runId, "policy"))
+                return Option.some({
+                  snapshot: snapshotOf(run, HashMap.fromIterable(states)),
+                  input: run.input,
+                  policy
+                })
               })
           })
         ),

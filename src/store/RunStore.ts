@@ -14,7 +14,7 @@ import type { RunStatus, Transition } from "../model/Transition.js"
 /**
  * A run as it is kept. Times are milliseconds since the epoch.
  *
- * - `input`: canonical JSON of the encoded inputs, by name
+ * - `input`: canonical JSON of the encoded inputs, by name; `policy`: the JSON of a `RunPolicy`
  * - `epoch`: counts the drivers of the run; only the present one may write
  * - `owner`: who drives it, empty when it was let go; `heartbeatAt`: when that was last confirmed, 0 when it was let go
  * - `seq`: the number of the latest transition
@@ -29,6 +29,7 @@ export interface RunRow {
   readonly fingerprint: string
   readonly total: number
   readonly input: string
+  readonly policy: string
   readonly status: RunStatus
   readonly epoch: number
   readonly owner: string
@@ -129,6 +130,7 @@ export class RunStore extends Context.Tag("heddle/store/RunStore")<
       readonly fingerprint: string
       readonly total: number
       readonly input: string
+      readonly policy: string
       readonly owner: string
       readonly createdAt: number
     }) => Effect.Effect<Opened, StoreError>

@@ -120,6 +120,7 @@ export const layer = (options?: { readonly finishedRuns?: number | undefined }):
               fingerprint: run.fingerprint,
               total: run.total,
               input: run.input,
+              policy: run.policy,
               status: "running",
               epoch: 1,
               owner: run.owner,

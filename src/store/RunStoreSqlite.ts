@@ -47,7 +47,7 @@ const select = <Row>(
   parameters: ReadonlyArray<unknown>
 ): Effect.Effect<ReadonlyArray<Row>, SqlError> => connection.execute(sql, parameters, undefined)
 
-const selectRun = `SELECT run_id AS runId, dag, fingerprint, total, input, status, epoch, owner,
+const selectRun = `SELECT run_id AS runId, dag, fingerprint, total, input, policy, status, epoch, owner,
     heartbeat_at AS heartbeatAt, seq, created_at AS createdAt, finished_at AS finishedAt
   FROM runs JOIN inputs ON inputs.run = runs.id`
 
@@ -142,7 +142,11 @@ const make = (database: SqliteDatabase.SqliteDatabase): RunStore["Type"] => ({
           [run.runId, run.dag, run.fingerprint, run.total, run.owner, run.createdAt, run.createdAt]
         )
         if (created !== undefined) {
-          yield* connection.executeRaw("INSERT INTO inputs (run, input) VALUES (?, ?)", [created.id, run.input])
+          yield* connection.executeRaw("INSERT INTO inputs (run, input, policy) VALUES (?, ?, ?)", [
+            created.id,
+            run.input,
+            run.policy
+          ])
           return { _tag: "Created" } satisfies Opened
         }
         const stored = yield* runById(connection, run.runId)

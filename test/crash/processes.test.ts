@@ -1,5 +1,5 @@
 import { assert, layer } from "@effect/vitest"
-import { Array, Clock, Data, Effect, Equal, Fiber, HashMap, Option, Predicate, Schedule } from "effect"
+import { Array, Clock, Data, Effect, Equal, Fiber, HashMap, Option, Predicate } from "effect"
 import { Engine, Heddle, RunId } from "heddle"
 import type { RunError, RunSnapshot } from "heddle"
 import * as Fs from "node:fs"
@@ -44,12 +44,6 @@ const began = ({ log }: Command) => lines(`${log}.began`)
 /** Lets a process go on to the outputs: until then it cannot be done, however slow the other is. */
 const open = ({ gate }: Command) => Effect.sync(() => Fs.writeFileSync(gate, ""))
 
-/** Waits, but not for ever, until a process is that far. */
-const untilBegan = (modules: number, command: Command) =>
-  Effect.suspend(() =>
-    began(command).length >= modules ? Effect.void : Effect.fail(new Error(`it did not begin ${modules} modules`))
-  ).pipe(Effect.retry(Schedule.spaced("2 millis").pipe(Schedule.upTo("20 seconds"))))
-
 /** How a command ended. */
 type Outcome = typeof Completed.Type | typeof Failed.Type
 
@@ -58,12 +52,28 @@ const outcome = (process: Process): Effect.Effect<Outcome, ProcessFailed> =>
     message._tag === "Completed" || message._tag === "Failed" ? Effect.succeed(message) : outcome(process)
   )
 
-/** Waits, but not for ever, until what a process does has come so far in the database. */
-const untilStored = ({ filename, runId }: Command, isSo: (run: Database.StoredRun) => boolean) =>
+/** Waits, but not for ever, while the process does what it was told; fails when that ends before. */
+const during =
+  (process: Process) =>
+  <A>(wait: Effect.Effect<A>) =>
+    Effect.raceFirst(
+      Effect.timeoutFail(wait, {
+        duration: "20 seconds",
+        onTimeout: () => process.failed("it is not so far after 20 seconds")
+      }),
+      Effect.flatMap(outcome(process), (end) => process.failed(`it has ended too early: ${JSON.stringify(end)}`))
+    )
+
+/** Waits until a process has begun so many modules. */
+const untilBegan = (modules: number, process: Process, command: Command) =>
+  Effect.repeat(Effect.sleep("2 millis"), { until: () => began(command).length >= modules }).pipe(during(process))
+
+/** Waits until what a process does has come so far in the database. */
+const untilStored = (process: Process, { filename, runId }: Command, isSo: (run: Database.StoredRun) => boolean) =>
   Database.read(filename, runId).pipe(
     Effect.delay("5 millis"),
     Effect.repeat({ until: Option.exists(isSo) }),
-    Effect.timeout("20 seconds")
+    during(process)
   )
 
 /** The process that runs the tests is one too: its Dag, and what it has begun of it. */
@@ -126,9 +136,9 @@ layer(Processes.layer, { excludeTestServices: true })("two processes and one dat
       const a = yield* (yield* Processes.Processes).start
       const told = command(directory, "a")
       yield* a.tell(told)
-      yield* untilBegan(8, told)
+      yield* untilBegan(8, a, told)
       // it confirms that it is there
-      yield* untilStored(told, ({ heartbeatAt, startedAt }) => heartbeatAt > startedAt)
+      yield* untilStored(a, told, ({ heartbeatAt, startedAt }) => heartbeatAt > startedAt)
 
       const { began: begunHere, dag } = here(slow)
       yield* Effect.gen(function* () {
@@ -168,7 +178,7 @@ layer(Processes.layer, { excludeTestServices: true })("two processes and one dat
         const a = yield* (yield* Processes.Processes).start
         const told = command(directory, "a", { lease: { owner: "a", ...short } })
         yield* a.tell(told)
-        yield* untilBegan(10, told)
+        yield* untilBegan(10, a, told)
         yield* stopOutsideOfTransactions(a, told.filename)
         const cutOff = Option.getOrThrow(yield* Database.read(told.filename, runId))
         assert.strictEqual(cutOff.status, "running")
@@ -215,7 +225,7 @@ layer(Processes.layer, { excludeTestServices: true })("two processes and one dat
         const told = command(directory, "a", { size, gate: "", lease: { owner: "a", ...short } })
         yield* a.tell(told)
         // nothing is left to be written, so that no refused write can tell it
-        yield* untilStored(told, ({ modules }) => modules.size === 3)
+        yield* untilStored(a, told, ({ modules }) => modules.size === 3)
         yield* stopOutsideOfTransactions(a, told.filename)
         const { began: begunHere, dag } = here(size)
         yield* Effect.gen(function* () {
@@ -241,7 +251,7 @@ layer(Processes.layer, { excludeTestServices: true })("two processes and one dat
         const a = yield* (yield* Processes.Processes).start
         const told = command(directory, "a", { call })
         yield* a.tell(told)
-        yield* untilBegan(modules, told)
+        yield* untilBegan(modules, a, told)
         yield* a.signal(signal)
         const ended = yield* a.ended
         assert.isNull(ended.signal, "it ends by itself")
@@ -333,7 +343,7 @@ layer(Processes.layer, { excludeTestServices: true })("two processes and one dat
         assert.strictEqual((yield* Effect.flip(Engine.get(runId)))._tag, "UnknownRun")
         assert.deepStrictEqual(yield* Engine.list(), [])
         yield* a.tell(told)
-        yield* untilBegan(1, told)
+        yield* untilBegan(1, a, told)
         while (seen.at(-1)?.status !== "completed") {
           const [summary] = yield* Engine.list()
           const snapshot = yield* Engine.get(runId)

@@ -17,9 +17,8 @@ import {
   Stream,
   TestClock
 } from "effect"
-import { Dag, Engine, Heddle, Module, Plan, RunId, RunSnapshot, RunStore } from "heddle"
+import { Dag, Engine, Heddle, Module, Plan, RunId, RunSnapshot, RunStore, StoreError } from "heddle"
 import * as RunStoreMemory from "heddle/store/RunStoreMemory"
-import { Failed } from "heddle/model/Failed"
 
 const id = RunId.make("run")
 const n = Module.input("n", Schema.Number)
@@ -635,6 +634,32 @@ describe("Engine", () => {
       }).pipe(Effect.provide(RunStoreMemory.layer()))
     )
 
+    it.effect(
+      "goes on with the policy of the start, and keeps the typed error of a module that had failed before",
+      () =>
+        Effect.gen(function* () {
+          const fails = Module.make("fails", { output: Schema.Void, error: Bad, run: () => new Bad({ why: "before" }) })
+          const slow = Module.make("slow", { output: Schema.Void, run: () => Effect.sleep("1 hour") })
+          const after = Module.make("after", { needs: { slow }, output: Schema.Number, run: () => Effect.succeed(1) })
+          const dag = Dag.make("policy", { outputs: { fails, after } })
+          yield* Effect.gen(function* () {
+            const handle = yield* Engine.start(dag, {}, { runId: id, onFailure: "continue" })
+            yield* until(handle, "fails", "failed")
+          }).pipe(Effect.provide(engine))
+          const run = yield* Effect.fork(
+            Effect.gen(function* () {
+              const error = yield* Effect.flip(Engine.resume(dag, id))
+              return { error, snapshot: yield* Engine.get(id) }
+            }).pipe(Effect.provide(engine))
+          )
+          yield* TestClock.adjust("1 hour")
+          const { error, snapshot } = yield* Fiber.join(run)
+          assert(error._tag === "Bad")
+          assert.strictEqual(error.why, "before")
+          assert.strictEqual(statusOf(snapshot, "after"), "completed")
+        }).pipe(Effect.provide(RunStoreMemory.layer()))
+    )
+
     it.effect("two simultaneous resumes run it once", () =>
       Effect.gen(function* () {
         yield* cutOff
@@ -880,7 +905,6 @@ describe("Engine", () => {
     it.effect("a write that cannot be made fails the run, and only that run", () =>
       Effect.gen(function* () {
         const store = yield* RunStore.RunStore
-        const { StoreError } = yield* Effect.promise(() => import("heddle/model/StoreError"))
         const broken = new StoreError({
           reason: "full",
           location: "here",
@@ -958,6 +982,28 @@ describe("Engine", () => {
       }).pipe(Effect.provide(Heddle.layerMemory))
     )
 
+    it.effect("never show what was not committed, also when it never will be", () =>
+      Effect.gen(function* () {
+        const store = yield* RunStore.RunStore
+        const broken = new StoreError({ reason: "failed", location: "here", operation: "commit", message: "disk gone" })
+        const layer = Layer.fresh(overStore).pipe(
+          Layer.provide(
+            Layer.succeed(RunStore.RunStore, { ...store, commit: () => Effect.delay(Effect.fail(broken), "50 millis") })
+          )
+        )
+        const quick = Module.make("quick", { output: Schema.Number, run: () => Effect.succeed(1) })
+        const waits = Module.make("waits", { needs: { quick }, output: Schema.Void, run: () => Effect.never })
+        yield* Effect.gen(function* () {
+          const handle = yield* Engine.start(Dag.make("gone", { outputs: { waits } }), {})
+          while (statusOf(yield* handle.snapshot, "quick") !== "completed") yield* Effect.yieldNow()
+          const viewer = yield* Effect.fork(Stream.runCollect(handle.changes))
+          yield* TestClock.adjust("1 second")
+          assert.deepStrictEqual(Chunk.toArray(yield* Fiber.join(viewer)), [])
+          assert.strictEqual((yield* Effect.flip(handle.await))._tag, "WriteFailed")
+        }).pipe(Effect.provide(layer))
+      }).pipe(Effect.provide(RunStoreMemory.layer()))
+    )
+
     it.effect("a viewer that falls behind is given a snapshot in place of what it missed", () =>
       Effect.gen(function* () {
         const gate = Module.make("gate", { output: Schema.Void, run: () => Effect.sleep("1 hour") })
@@ -987,11 +1033,4 @@ describe("Engine", () => {
       }).pipe(Effect.provide(Heddle.layerMemory))
     )
   })
-
-  it.effect("what is kept of an error without a schema is a Failed", () =>
-    Effect.sync(() => {
-      const failed = new Failed({ module: "m", message: "why" })
-      assert.deepStrictEqual(Schema.decodeSync(Failed)(Schema.encodeSync(Failed)(failed)), failed)
-    })
-  )
 })

@@ -18,6 +18,7 @@ export const newRun = (name: string, fields?: { readonly dag?: string; readonly 
   fingerprint: "f1",
   total: 3,
   input: `{"cart":"${name}"}`,
+  policy: `{"name":"${name}"}`,
   owner: "one",
   createdAt: fields?.createdAt ?? 1000
 })

@@ -39,7 +39,8 @@ export const make = (current: () => RunSnapshot, publishedUpTo: number): ChangeF
 
   const take = (viewer: Viewer): ReadonlyArray<RunSnapshot | Transition> => {
     const { snapshot } = viewer
-    if (snapshot !== undefined && snapshot.seq > published && !ended) return []
+    // what is in it may not be committed yet; when the run was cut off before that, it never will be
+    if (snapshot !== undefined && snapshot.seq > published) return []
     const taken: Array<RunSnapshot | Transition> = snapshot === undefined ? [] : [snapshot]
     for (const transition of viewer.transitions) {
       if (snapshot === undefined || transition.seq > snapshot.seq) taken.push(transition)

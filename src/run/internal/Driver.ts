@@ -4,6 +4,7 @@ import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
 import { RunLost } from "../../model/RunError.js"
+import type { RunPolicy } from "../../model/RunPolicy.js"
 import type { RunSnapshot } from "../../model/RunSnapshot.js"
 import * as Telemetry from "../../model/Telemetry.js"
 import type { Transition } from "../../model/Transition.js"
@@ -11,7 +12,6 @@ import type { Plan } from "../../plan/Plan.js"
 import type { StateWriter, WriteError } from "../../state/StateWriter.js"
 import type { Claim } from "../../state/Update.js"
 import type { Handle } from "../Handle.js"
-import type { Durability } from "../RunOptions.js"
 import * as ChangeFeed from "./ChangeFeed.js"
 import * as ExecutionState from "./ExecutionState.js"
 import * as Results from "./Results.js"
@@ -27,9 +27,9 @@ export interface Drive {
   readonly snapshot: RunSnapshot
   /** By position: what is known before anything runs. */
   readonly values: Array<unknown>
-  readonly concurrency: number
-  readonly onFailure: "failFast" | "continue"
-  readonly durability: Durability
+  /** The causes of modules that had failed before, by position. */
+  readonly causes: Results.Causes
+  readonly policy: RunPolicy
   /** The right to write; undefined when nothing is stored. */
   readonly claim: Claim | undefined
   readonly writer: typeof StateWriter.Service
@@ -48,7 +48,7 @@ export interface Driven {
 /** Forks the fiber that drives a run from its present state to its end. */
 export const start = (drive: Drive): Effect.Effect<Driven, never, unknown> =>
   Effect.gen(function* () {
-    const { claim, plan, values, writer } = drive
+    const { claim, plan, policy, values, writer } = drive
     const { epoch, runId } = drive.snapshot
     const clock = yield* Effect.clock
     const state = ExecutionState.make(plan, drive.snapshot)
@@ -74,7 +74,7 @@ export const start = (drive: Drive): Effect.Effect<Driven, never, unknown> =>
     }
 
     const emit: Scheduler.Emit =
-      drive.durability === "committed"
+      policy.durability === "committed"
         ? (transition, output, released) =>
             output === undefined
               ? write(transition, output, false, { accepted: released })
@@ -86,8 +86,8 @@ export const start = (drive: Drive): Effect.Effect<Driven, never, unknown> =>
       plan,
       state,
       values,
-      concurrency: drive.concurrency,
-      onFailure: drive.onFailure,
+      concurrency: policy.concurrency === "unbounded" ? Infinity : policy.concurrency,
+      onFailure: policy.onFailure,
       emit
     })
 
@@ -101,7 +101,7 @@ export const start = (drive: Drive): Effect.Effect<Driven, never, unknown> =>
       Telemetry.runsFinished[status].unsafeUpdate(1, [])
       return yield* status === "completed"
         ? Results.outputs(plan, values)
-        : Results.ended(plan, state.current(), causes)
+        : Results.ended(plan, state.current(), new Map([...drive.causes, ...causes]))
     }).pipe(
       Spans.forRun(runId, plan.dag),
       Effect.interruptible,

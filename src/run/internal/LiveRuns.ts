@@ -14,13 +14,14 @@ import * as Stream from "effect/Stream"
 import type * as Dag from "../../dag/Dag.js"
 import { DagChanged, RunConflict, RunFinished, UnknownRun } from "../../model/RunError.js"
 import { RunId } from "../../model/RunId.js"
+import type { Durability, RunPolicy } from "../../model/RunPolicy.js"
 import * as RunSnapshot from "../../model/RunSnapshot.js"
 import * as Telemetry from "../../model/Telemetry.js"
 import * as Plan from "../../plan/Plan.js"
 import { RunLease, type Held } from "../../state/RunLease.js"
 import { StateWriter } from "../../state/StateWriter.js"
 import { Timeline, type StoredRun } from "../../state/Timeline.js"
-import type { Durability, RunOptions } from "../RunOptions.js"
+import type { RunOptions } from "../RunOptions.js"
 import * as Driver from "./Driver.js"
 import * as Inputs from "./Inputs.js"
 import * as Recall from "./Recall.js"
@@ -50,7 +51,8 @@ interface Begin {
   readonly input: string
   readonly snapshot: RunSnapshot.RunSnapshot
   readonly values: Array<unknown>
-  readonly options: RunOptions
+  readonly causes: Results.Causes
+  readonly policy: RunPolicy
   readonly entry: Entry
   readonly held: Held | undefined
 }
@@ -100,25 +102,12 @@ export const make = Effect.fnUntraced(function* (engine: { readonly durability: 
       return yield* begun
     })
 
-  const drive = ({
-    entry,
-    held,
-    input,
-    options,
-    plan,
-    snapshot,
-    values
-  }: Begin): Effect.Effect<Obtained, never, unknown> =>
+  const drive = ({ entry, held, input, ...run }: Begin): Effect.Effect<Obtained, never, unknown> =>
     Effect.gen(function* () {
-      const { runId } = snapshot
+      const { runId } = run.snapshot
       const removed = remove(runId, entry)
       const { fiber, handle, lost } = yield* Driver.start({
-        plan,
-        snapshot,
-        values,
-        concurrency: options.concurrency === "unbounded" ? Infinity : (options.concurrency ?? Infinity),
-        onFailure: options.onFailure ?? "failFast",
-        durability: options.durability ?? engine.durability,
+        ...run,
         claim: held?.claim,
         writer,
         scope,
@@ -129,15 +118,20 @@ export const make = Effect.fnUntraced(function* (engine: { readonly durability: 
       })
       if (held !== undefined) yield* lease.watch(held.claim, lost)
       Telemetry.runsActive.unsafeUpdate(HashMap.size(yield* Ref.get(entries)), [])
-      return { handle, driver: fiber, live: { plan, input, handle } }
+      return { handle, driver: fiber, live: { plan: run.plan, input, handle } }
     })
 
-  const fresh = (begin: Omit<Begin, "snapshot" | "values">, runId: RunId, inputs: Inputs.Inputs, startedAt: number) => {
+  const fresh = (
+    begin: Omit<Begin, "snapshot" | "values" | "causes">,
+    runId: RunId,
+    inputs: Inputs.Inputs,
+    startedAt: number
+  ) => {
     const { dag, fingerprint, modules } = begin.plan
     const values = new Array<unknown>(modules.length)
     for (const [index, value] of inputs.values) values[index] = value
     const snapshot = RunSnapshot.make({ runId, dag, fingerprint, total: modules.length, startedAt })
-    return drive({ ...begin, snapshot, values })
+    return drive({ ...begin, snapshot, values, causes: new Map() })
   }
 
   /** Claims a run that was cut off and drives it on; undefined when it has ended meanwhile. */
@@ -148,10 +142,11 @@ export const make = Effect.fnUntraced(function* (engine: { readonly durability: 
       const { held } = claimed
       return yield* Effect.gen(function* () {
         const stored = yield* timeline.get(runId)
-        if (Option.isNone(stored)) return undefined
-        const { input, snapshot } = stored.value
+        if (Option.isNone(stored)) return yield* Effect.dieMessage(`run "${runId}" was claimed and is not stored`)
+        const { input, policy, snapshot } = stored.value
         const values = yield* restore(recall(plan, stored.value))
-        return yield* drive({ plan, input, snapshot, values, options, entry, held })
+        const causes = yield* restore(Results.storedCauses(plan, snapshot))
+        return yield* drive({ plan, input, snapshot, values, causes, policy: policyOf(options, policy), entry, held })
       }).pipe(Effect.onError(() => lease.release(held.claim)))
     })
 
@@ -168,14 +163,13 @@ export const make = Effect.fnUntraced(function* (engine: { readonly durability: 
   }
 
   /** The handle of a run that has ended: its result is read from the store. */
-  const stored = (plan: Plan.Plan, run: StoredRun): Effect.Effect<Obtained, never, unknown> =>
+  const stored = (plan: Plan.Plan, run: StoredRun) =>
     Effect.gen(function* () {
       const { snapshot } = run
-      const result = yield* Effect.exit(
+      const result =
         snapshot.status === "completed"
-          ? Effect.flatMap(recall(plan, run), (values) => Results.outputs(plan, values))
-          : Effect.flatMap(Results.storedCauses(plan, snapshot), (causes) => Results.ended(plan, snapshot, causes))
-      )
+          ? Results.outputs(plan, yield* recall(plan, run))
+          : Results.ended(plan, snapshot, yield* Results.storedCauses(plan, snapshot))
       return {
         handle: {
           id: snapshot.runId,
@@ -202,24 +196,27 @@ export const make = Effect.fnUntraced(function* (engine: { readonly durability: 
             ? new RunConflict({ runId, differs: "input" })
             : Effect.void
 
-      const begin = (entry: Entry): Effect.Effect<Obtained, Effect.Effect.Error<ReturnType<typeof open>>, unknown> =>
-        open(entry)
-      const open = (entry: Entry) =>
+      const policy = policyOf(options, { concurrency: "unbounded", onFailure: "failFast", ...engine })
+      const begin = (entry: Entry) =>
         Effect.gen(function* () {
           const startedAt = yield* Clock.currentTimeMillis
-          if ((options.durability ?? engine.durability) === "memory") {
-            return yield* fresh({ plan, input, options, entry, held: undefined }, runId, inputs, startedAt)
-          }
-          const opened = yield* lease.open({ runId, dag: name, fingerprint, total: modules.length, input })
-          if (opened._tag === "Created") {
-            return yield* fresh({ plan, input, options, entry, held: opened.held }, runId, inputs, startedAt)
-          }
+          const run = { plan, input, policy, entry }
+          if (policy.durability === "memory") return yield* fresh({ ...run, held: undefined }, runId, inputs, startedAt)
+          const opened = yield* lease.open({
+            runId,
+            dag: name,
+            fingerprint,
+            total: modules.length,
+            input,
+            policy: JSON.stringify(policy)
+          })
+          if (opened._tag === "Created") return yield* fresh({ ...run, held: opened.held }, runId, inputs, startedAt)
           yield* conflict(opened.run)
           const cutOff = opened.run.status === "running"
           const driven = cutOff ? yield* takeOver(plan, runId, options, entry, restore) : undefined
           if (driven !== undefined) return driven
-          const run = yield* timeline.get(runId)
-          return yield* stored(plan, Option.getOrThrow(run))
+          const ended = yield* timeline.get(runId)
+          return yield* restore(stored(plan, Option.getOrThrow(ended)))
         })
       return yield* obtain(
         runId,
@@ -290,6 +287,12 @@ export const make = Effect.fnUntraced(function* (engine: { readonly durability: 
       }),
     list: timeline.list
   }
+})
+
+const policyOf = (options: RunOptions, base: RunPolicy): RunPolicy => ({
+  concurrency: options.concurrency ?? base.concurrency,
+  onFailure: options.onFailure ?? base.onFailure,
+  durability: options.durability ?? base.durability
 })
 
 const checkOptions = ({ concurrency = 1 }: RunOptions) =>

@@ -10,6 +10,9 @@ import * as Attempt from "./Attempt.js"
 /** What a run gives: the record of its outputs, or the causes of its failure. Types are erased. */
 export type Result = Exit.Exit<unknown, unknown>
 
+/** The causes of failed modules, by position. */
+export type Causes = ReadonlyMap<number, Cause.Cause<unknown>>
+
 export const outputs = (plan: Plan, values: ReadonlyArray<unknown>): Result =>
   Exit.succeed(Object.fromEntries(plan.outputs.map(({ index, key }) => [key, values[index]])))
 
@@ -17,11 +20,7 @@ export const outputs = (plan: Plan, values: ReadonlyArray<unknown>): Result =>
  * The result of a run that did not complete. The modules' own errors come as they are, in parallel; whatever else
  * failed is one `RunFailed`, which names every failed module. The first failure in time comes first.
  */
-export const ended = (
-  plan: Plan,
-  snapshot: RunSnapshot.RunSnapshot,
-  causes: ReadonlyMap<number, Cause.Cause<unknown>>
-): Result => {
+export const ended = (plan: Plan, snapshot: RunSnapshot.RunSnapshot, causes: Causes): Result => {
   const { runId } = snapshot
   if (snapshot.status === "cancelled") return Exit.fail(new RunCancelled({ runId, snapshot }))
   const failures = plan.modules
@@ -52,10 +51,7 @@ export const ended = (
 }
 
 /** The causes of stored failures, by position, where the module's `error` schema still decodes what is stored. */
-export const storedCauses = (
-  plan: Plan,
-  snapshot: RunSnapshot.RunSnapshot
-): Effect.Effect<ReadonlyMap<number, Cause.Cause<unknown>>, never, unknown> =>
+export const storedCauses = (plan: Plan, snapshot: RunSnapshot.RunSnapshot): Effect.Effect<Causes, never, unknown> =>
   Effect.gen(function* () {
     const causes = new Map<number, Cause.Cause<unknown>>()
     for (const [index, { definition, name }] of plan.modules.entries()) {

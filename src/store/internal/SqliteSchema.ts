@@ -9,7 +9,7 @@ export const applicationId = 0x4864646c
  * Step n takes a database from `user_version` n to n + 1. A step that was released is never changed.
  *
  * - A run is referred to by a number, so that its id, which may be long, is stored once and not in each row.
- * - Inputs have a table of their own: the row of a run is rewritten by every commit and stays small.
+ * - Inputs and policy have a table of their own: the row of a run is rewritten by every commit and stays small.
  * - There are no foreign keys: rows are written only in the transaction that has just read their run.
  * - Times are REAL because a Clock may give fractions; SQLite stores whole ones as integers.
  */
@@ -35,7 +35,8 @@ export const migrations: ReadonlyArray<ReadonlyArray<string>> = [
     "CREATE INDEX runs_by_dag_status ON runs (dag, status, created_at, run_id)",
     `CREATE TABLE inputs (
       run INTEGER PRIMARY KEY,
-      input TEXT NOT NULL
+      input TEXT NOT NULL,
+      policy TEXT NOT NULL
     ) STRICT`,
     `CREATE TABLE modules (
       run INTEGER NOT NULL,

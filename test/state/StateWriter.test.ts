@@ -1,0 +1,825 @@
+import { assert, describe, it } from "@effect/vitest"
+import {
+  Array,
+  Cause,
+  Chunk,
+  Context,
+  Deferred,
+  Duration,
+  Effect,
+  Exit,
+  FastCheck as fc,
+  Fiber,
+  HashMap,
+  Layer,
+  Logger,
+  Option,
+  Scope,
+  TestClock
+} from "effect"
+import { RunError, RunId, RunStore, StateWriter } from "heddle"
+import type { ModuleStatus, Transition } from "heddle"
+import type { StoreError } from "heddle/model/StoreError"
+import type { Claim, Update } from "heddle/state/Update"
+import { numRuns } from "../numRuns.js"
+import * as ControlledStore from "./ControlledStore.js"
+
+type Writer = typeof StateWriter.StateWriter.Service
+type Result = Exit.Exit<void, StateWriter.WriteError>
+
+/** Until nothing happens any more; no time passes. */
+const quiet = TestClock.adjust(0)
+
+/** A writer over the test's store; it closes with the test. */
+const writerOf = (options: Partial<StateWriter.Options> = {}) =>
+  Effect.map(Layer.build(StateWriter.layer(options)), Context.get(StateWriter.StateWriter))
+
+/** A writer over the test's store that the test closes. */
+const closable = (options: Partial<StateWriter.Options> = {}) =>
+  Effect.gen(function* () {
+    const scope = yield* Scope.make()
+    const context = yield* Layer.buildWithScope(StateWriter.layer(options), scope)
+    return { writer: Context.get(context, StateWriter.StateWriter), close: Scope.close(scope, Exit.void) }
+  })
+
+/** The updates of one run, numbered as they are made. */
+const updatesOf = (claim: Claim) => {
+  let seq = 0
+  const update = (transition: Transition.Transition, fields: { readonly durable?: boolean; readonly output?: string }) => ({
+    claim,
+    transition,
+    output: fields.output ?? null,
+    durable: fields.durable ?? false
+  })
+  return {
+    claim,
+    runId: claim.runId,
+    module: (
+      module: string,
+      status: ModuleStatus.ModuleStatus,
+      fields: { readonly durable?: boolean; readonly output?: string; readonly failure?: Transition.Failure } = {}
+    ): Update => {
+      const at = 1000 + ++seq
+      const { failure } = fields
+      return update(
+        { _tag: "ModuleTransition", seq, at, module, status, attempt: 1, ...(failure === undefined ? {} : { failure }) },
+        fields
+      )
+    },
+    run: (status: Transition.RunStatus, fields: { readonly durable?: boolean } = {}): Update =>
+      update({ _tag: "RunTransition", seq: ++seq, at: 1000 + seq, status, epoch: claim.epoch }, fields)
+  }
+}
+
+/** A run in the test's store. */
+const openRun = (name: string) =>
+  Effect.gen(function* () {
+    const store = yield* RunStore.RunStore
+    const runId = RunId.make(name)
+    yield* store.open({ runId, dag: "d", fingerprint: "f", total: 10, input: "{}", owner: "me", createdAt: 0 })
+    return updatesOf({ runId, epoch: 1 })
+  })
+
+/** The numbers of a run's stored transitions. */
+const stored = (name: string) =>
+  Effect.gen(function* () {
+    const history = yield* (yield* RunStore.RunStore).history(RunId.make(name), { after: 0, limit: Infinity })
+    return history.map(({ seq }) => seq)
+  })
+
+interface Fate {
+  readonly seq: number
+  accepted: number
+  readonly results: Array<Result>
+}
+
+/** What becomes of updates, in the order of the reports. */
+const observer = (writer: Writer) => {
+  const events: Array<string> = []
+  return {
+    events,
+    offer: (update: Update): Fate => {
+      const { seq } = update.transition
+      const fate: Fate = { seq, accepted: 0, results: [] }
+      writer.unsafeUpdate(update, {
+        accepted: () => {
+          fate.accepted++
+          events.push(`accepted ${seq}`)
+        },
+        settled: (result) => {
+          fate.results.push(result)
+          events.push(`settled ${seq}`)
+        }
+      })
+      return fate
+    }
+  }
+}
+
+const errorOf = (result: Result | undefined): StateWriter.WriteError => {
+  assert(result !== undefined && Exit.isFailure(result))
+  return Option.getOrThrow(Cause.failureOption(result.cause))
+}
+
+/** The one result of an update. */
+const resultOf = (fate: Fate): string => {
+  assert.lengthOf(fate.results, 1, `update ${fate.seq} is settled once`)
+  const [result] = fate.results
+  return Exit.isSuccess(result!) ? "written" : errorOf(result)._tag
+}
+
+const isDone = <A, E>(fiber: Fiber.RuntimeFiber<A, E>) => Effect.map(Fiber.poll(fiber), Option.isSome)
+
+const seqs = (batch: ControlledStore.Batch) => batch.flatMap(({ transitions }) => transitions.map(({ seq }) => seq))
+
+/** How many updates were in each batch that was written. */
+const sizes = (control: ControlledStore.Control) => control.written.map((batch) => seqs(batch).length)
+
+const has = (batch: ControlledStore.Batch, name: string) => batch.some(({ runId }) => runId === name)
+
+describe("StateWriter", () => {
+  describe("accepted and acknowledged", () => {
+    it.scoped("an update is accepted when it is queued, and acknowledged when it is committed", () =>
+      Effect.gen(function* () {
+        const control = yield* ControlledStore.ControlledStore
+        const gate = yield* Effect.makeLatch(false)
+        control.commit = (_, commit) => gate.whenOpen(commit)
+        const writer = yield* writerOf()
+        const a = yield* openRun("a")
+        const { offer } = observer(writer)
+
+        yield* writer.update(a.module("m", "running", { durable: true }))
+        const waiting = yield* Effect.fork(writer.updateDurable(a.module("m", "completed")))
+        yield* quiet
+        const fate = offer(a.module("n", "running", { durable: true }))
+        assert.strictEqual(fate.accepted, 1)
+        yield* quiet
+        assert.deepStrictEqual(yield* stored("a"), [])
+        assert.isFalse(yield* isDone(waiting))
+        assert.deepStrictEqual(fate.results, [])
+
+        yield* gate.open
+        yield* Fiber.join(waiting)
+        yield* quiet
+        assert.strictEqual(resultOf(fate), "written")
+        assert.deepStrictEqual(yield* stored("a"), [1, 2, 3])
+      }).pipe(Effect.provide(ControlledStore.layer))
+    )
+
+    it.scoped("an acknowledgement is for everything that was accepted before, too", () =>
+      Effect.gen(function* () {
+        const writer = yield* writerOf()
+        const [a, b] = [yield* openRun("a"), yield* openRun("b")]
+        yield* writer.update(a.module("m", "running"))
+        yield* writer.update(b.module("m", "running"))
+        yield* writer.updateDurable(a.module("m", "completed"))
+        assert.deepStrictEqual(yield* stored("a"), [1, 2])
+        assert.deepStrictEqual(yield* stored("b"), [1])
+      }).pipe(Effect.provide(ControlledStore.layer))
+    )
+
+    it.scoped("an updateDurable that is interrupted after its acceptance is written all the same", () =>
+      Effect.gen(function* () {
+        const control = yield* ControlledStore.ControlledStore
+        const gate = yield* Effect.makeLatch(false)
+        control.commit = (_, commit) => gate.whenOpen(commit)
+        const writer = yield* writerOf()
+        const a = yield* openRun("a")
+        const committing = yield* Effect.fork(writer.updateDurable(a.module("m", "running")))
+        yield* quiet
+        const queued = yield* Effect.fork(writer.updateDurable(a.module("m", "completed")))
+        yield* quiet
+        yield* Fiber.interruptAll([committing, queued])
+        yield* gate.open
+        yield* writer.flush
+        assert.deepStrictEqual(yield* stored("a"), [1, 2])
+      }).pipe(Effect.provide(ControlledStore.layer))
+    )
+  })
+
+  describe("batches", () => {
+    it.scoped("a durable update is written at once when the writer is free", () =>
+      Effect.gen(function* () {
+        const writer = yield* writerOf()
+        const a = yield* openRun("a")
+        for (const status of ["scheduled", "running", "completed"] as const) {
+          yield* writer.updateDurable(a.module("m", status))
+        }
+        assert.deepStrictEqual(sizes(yield* ControlledStore.ControlledStore), [1, 1, 1])
+      }).pipe(Effect.provide(ControlledStore.layer))
+    )
+
+    it.scoped("other updates are written together after the interval", () =>
+      Effect.gen(function* () {
+        const control = yield* ControlledStore.ControlledStore
+        const writer = yield* writerOf({ interval: "100 millis" })
+        const a = yield* openRun("a")
+        yield* writer.update(a.module("m", "running"))
+        yield* TestClock.adjust("40 millis")
+        yield* writer.update(a.module("n", "running"))
+        yield* TestClock.adjust("59 millis")
+        assert.deepStrictEqual(control.tried, [])
+        yield* TestClock.adjust("1 millis")
+        assert.deepStrictEqual(sizes(control), [2])
+        yield* writer.update(a.module("m", "completed"))
+        yield* TestClock.adjust("99 millis")
+        assert.deepStrictEqual(sizes(control), [2])
+        yield* TestClock.adjust("1 millis")
+        assert.deepStrictEqual(sizes(control), [2, 1])
+      }).pipe(Effect.provide(ControlledStore.layer))
+    )
+
+    it.scoped("other updates are written at once when they fill a batch, and no batch has more", () =>
+      Effect.gen(function* () {
+        const control = yield* ControlledStore.ControlledStore
+        const writer = yield* writerOf({ batchSize: 3, interval: "1 second" })
+        const a = yield* openRun("a")
+        const { offer } = observer(writer)
+        offer(a.module("m0", "running"))
+        yield* quiet
+        offer(a.module("m1", "running"))
+        yield* quiet
+        assert.deepStrictEqual(sizes(control), [])
+        for (let i = 2; i < 7; i++) offer(a.module(`m${i}`, "running"))
+        yield* quiet
+        assert.deepStrictEqual(sizes(control), [3, 3])
+        yield* TestClock.adjust("1 second")
+        assert.deepStrictEqual(sizes(control), [3, 3, 1])
+        for (let i = 7; i < 18; i++) offer(a.module(`m${i}`, "running", { durable: true }))
+        yield* writer.flush
+        assert.deepStrictEqual(sizes(control), [3, 3, 1, 3, 3, 3, 2])
+      }).pipe(Effect.provide(ControlledStore.layer))
+    )
+
+    it.scoped("other updates go with a durable one", () =>
+      Effect.gen(function* () {
+        const control = yield* ControlledStore.ControlledStore
+        const writer = yield* writerOf()
+        const a = yield* openRun("a")
+        yield* writer.update(a.module("m", "running"))
+        yield* quiet
+        yield* writer.update(a.module("n", "running"))
+        yield* writer.updateDurable(a.module("m", "completed"))
+        assert.deepStrictEqual(sizes(control), [3])
+      }).pipe(Effect.provide(ControlledStore.layer))
+    )
+
+    it.scoped("a full queue does not wait for the interval, however large a batch may be", () =>
+      Effect.gen(function* () {
+        const control = yield* ControlledStore.ControlledStore
+        const writer = yield* writerOf({ capacity: 2, batchSize: 100, interval: "1 hour" })
+        const a = yield* openRun("a")
+        const { offer } = observer(writer)
+        const fates = Array.makeBy(5, (i) => offer(a.module(`m${i}`, "running", { durable: i === 4 })))
+        yield* quiet
+        assert.deepStrictEqual(fates.map(resultOf), Array.replicate("written", 5))
+        assert.strictEqual(
+          sizes(control).reduce((sum, size) => sum + size, 0),
+          5
+        )
+      }).pipe(Effect.provide(ControlledStore.layer))
+    )
+
+    it.scoped("durable updates that come while a batch is committed share the next one", () =>
+      Effect.gen(function* () {
+        const control = yield* ControlledStore.ControlledStore
+        const gate = yield* Effect.makeLatch(false)
+        control.commit = (_, commit) => gate.whenOpen(commit)
+        const writer = yield* writerOf()
+        const a = yield* openRun("a")
+        const first = yield* Effect.fork(writer.updateDurable(a.module("m0", "running")))
+        yield* quiet
+        const others = yield* Effect.fork(
+          Effect.forEach(Array.range(1, 500), (i) => writer.updateDurable(a.module(`m${i}`, "running")), {
+            concurrency: "unbounded"
+          })
+        )
+        yield* quiet
+        yield* gate.open
+        yield* Fiber.joinAll([first, others])
+        assert.deepStrictEqual(sizes(control), [1, 500])
+      }).pipe(Effect.provide(ControlledStore.layer))
+    )
+
+    it.scoped("the transitions of a module share its row, and none is lost to the history", () =>
+      Effect.gen(function* () {
+        const control = yield* ControlledStore.ControlledStore
+        const store = yield* RunStore.RunStore
+        const writer = yield* writerOf()
+        const a = yield* openRun("a")
+        yield* writer.update(a.module("m", "scheduled"))
+        yield* writer.update(a.module("m", "running"))
+        yield* writer.updateDurable(a.module("m", "completed", { output: "42" }))
+
+        assert.lengthOf(control.written, 1)
+        const [changes] = control.written[0]!
+        const row = { module: "m", status: "completed", attempt: 1, failure: null } as const
+        const times = { scheduledAt: 1001, startedAt: 1002, finishedAt: 1003 }
+        assert.deepStrictEqual(changes!.modules, [{ ...row, ...times, output: "42" }])
+        console.log(store.modules(a.runId), store.modules.toString())
+        assert.deepStrictEqual(yield* store.modules(a.runId), [{ ...row, ...times }])
+        assert.deepStrictEqual(
+          (yield* store.history(a.runId, { after: 0, limit: 10 })).map(({ at, seq, status }) => [seq, at, status]),
+          [
+            [1, 1001, "scheduled"],
+            [2, 1002, "running"],
+            [3, 1003, "completed"]
+          ]
+        )
+        assert.deepStrictEqual([...(yield* store.outputs(a.runId, ["m"]))], [["m", "42"]])
+      }).pipe(Effect.provide(ControlledStore.layer))
+    )
+
+    it.scoped("a transition that may not follow changes nothing, in the batch of the other or in a later one", () =>
+      Effect.gen(function* () {
+        const store = yield* RunStore.RunStore
+        const writer = yield* writerOf()
+        for (const name of ["together", "apart"]) {
+          const run = yield* openRun(name)
+          const late = [run.module("m", "completed", { output: "1" }), run.module("m", "completed", { output: "2" })]
+          for (const update of late) {
+            yield* writer.update(update)
+            if (name === "apart") yield* writer.flush
+          }
+          yield* writer.flush
+          assert.deepStrictEqual([...(yield* store.outputs(run.runId, ["m"]))], [["m", "1"]], name)
+          assert.deepStrictEqual(yield* stored(name), [1, 2])
+        }
+      }).pipe(Effect.provide(ControlledStore.layer))
+    )
+  })
+
+  describe("a full queue", () => {
+    /** A writer with room for two, of which the first batch is being committed. */
+    const full = Effect.gen(function* () {
+      const control = yield* ControlledStore.ControlledStore
+      const gate = yield* Effect.makeLatch(false)
+      control.commit = (_, commit) => gate.whenOpen(commit)
+      const writer = yield* writerOf({ capacity: 2 })
+      const a = yield* openRun("a")
+      const observed = observer(writer)
+      observed.offer(a.module("m0", "running", { durable: true }))
+      yield* quiet
+      for (const i of [1, 2]) observed.offer(a.module(`m${i}`, "running", { durable: true }))
+      return { ...observed, a, control, gate, writer }
+    })
+
+    it.scoped("makes updates wait until there is room", () =>
+      Effect.gen(function* () {
+        const { a, control, gate, offer, writer } = yield* full
+        const update = yield* Effect.fork(writer.update(a.module("m3", "running", { durable: true })))
+        yield* quiet
+        const fate = offer(a.module("m4", "running", { durable: true }))
+        yield* quiet
+        assert.isFalse(yield* isDone(update))
+        assert.strictEqual(fate.accepted, 0)
+        yield* gate.open
+        yield* Fiber.join(update)
+        yield* writer.flush
+        assert.strictEqual(fate.accepted, 1)
+        assert.strictEqual(resultOf(fate), "written")
+        assert.deepStrictEqual(control.written.flatMap(seqs), [1, 2, 3, 4, 5])
+      }).pipe(Effect.provide(ControlledStore.layer))
+    )
+
+    it.scoped("keeps the order of those that wait, and reports each accepted before it is settled", () =>
+      Effect.gen(function* () {
+        const { a, control, events, gate, offer, writer } = yield* full
+        for (let i = 3; i < 50; i++) offer(a.module(`m${i}`, "running", { durable: i % 2 === 0 }))
+        yield* quiet
+        yield* gate.open
+        yield* writer.flush
+        assert.deepStrictEqual(control.written.flatMap(seqs), Array.range(1, 50))
+        for (const kind of ["accepted", "settled"]) {
+          assert.deepStrictEqual(
+            events.filter((event) => event.startsWith(kind)),
+            Array.makeBy(50, (i) => `${kind} ${i + 1}`)
+          )
+        }
+        for (let i = 1; i <= 50; i++) {
+          assert.isBelow(events.indexOf(`accepted ${i}`), events.indexOf(`settled ${i}`))
+        }
+      }).pipe(Effect.provide(ControlledStore.layer))
+    )
+
+    it.scoped("forgets an update that is interrupted while it waits", () =>
+      Effect.gen(function* () {
+        const { a, control, gate, writer } = yield* full
+        const updates = yield* Effect.forEach(Array.range(3, 8), (i) => {
+          const update = a.module(`m${i}`, "running", { durable: true })
+          return Effect.fork(i % 2 === 0 ? writer.update(update) : writer.updateDurable(update))
+        })
+        yield* quiet
+        // seq 6 and 7
+        yield* Fiber.interruptAll([updates[2]!, updates[3]!])
+        yield* quiet
+        yield* gate.open
+        yield* writer.flush
+        assert.deepStrictEqual(control.written.flatMap(seqs), [1, 2, 3, 4, 5, 8, 9])
+      }).pipe(Effect.provide(ControlledStore.layer))
+    )
+
+    it.scoped("makes a flush wait its turn", () =>
+      Effect.gen(function* () {
+        const { a, gate, offer, writer } = yield* full
+        for (const i of [3, 4]) offer(a.module(`m${i}`, "running"))
+        const flush = yield* Effect.fork(writer.flush)
+        yield* quiet
+        offer(a.module("m5", "running"))
+        yield* quiet
+        assert.isFalse(yield* isDone(flush))
+        yield* gate.open
+        yield* Fiber.join(flush)
+        assert.includeMembers(yield* stored("a"), [1, 2, 3, 4, 5])
+      }).pipe(Effect.provide(ControlledStore.layer))
+    )
+  })
+
+  describe("a busy store", () => {
+    it.scoped("is tried again; the updates behind wait, then all are acknowledged", () =>
+      Effect.gen(function* () {
+        const control = yield* ControlledStore.ControlledStore
+        let busy = 8
+        control.commit = (_, commit) =>
+          Effect.suspend(() => (busy-- > 0 ? Effect.fail(ControlledStore.broken("busy")) : commit))
+        const writer = yield* writerOf()
+        const [a, b] = [yield* openRun("a"), yield* openRun("b")]
+        const { offer } = observer(writer)
+        const first = offer(a.module("m", "running", { durable: true }))
+        yield* quiet
+        const second = offer(b.module("m", "running", { durable: true }))
+        yield* TestClock.adjust("300 millis")
+        assert.isAbove(control.tried.length, 4)
+        assert.isTrue(control.tried.every((batch) => has(batch, "a") && !has(batch, "b")))
+        assert.deepStrictEqual([first.results, second.results], [[], []])
+        yield* TestClock.adjust("1 second")
+        assert.deepStrictEqual([first, second].map(resultOf), ["written", "written"])
+        assert.lengthOf(control.tried, 10)
+        assert.deepStrictEqual(yield* stored("b"), [1])
+      }).pipe(Effect.provide(ControlledStore.layer))
+    )
+
+    it.scoped("is tried at least every 250 ms or so, at whole milliseconds", () =>
+      Effect.gen(function* () {
+        const control = yield* ControlledStore.ControlledStore
+        control.commit = () => Effect.fail(ControlledStore.broken("busy"))
+        const writer = yield* writerOf({ retry: "2 seconds" })
+        const a = yield* openRun("a")
+        const { offer } = observer(writer)
+        const fate = offer(a.module("m", "running", { durable: true }))
+        while (fate.results.length === 0) {
+          yield* quiet
+          const [next] = yield* TestClock.sleeps()
+          if (next === undefined) break
+          const now = yield* Effect.clockWith((clock) => clock.currentTimeMillis)
+          assert.isTrue(Number.isInteger(next), `${next}`)
+          assert.isAtMost(next - now, 300)
+          yield* TestClock.setTime(next)
+        }
+        assert.strictEqual(resultOf(fate), "WriteFailed")
+      }).pipe(Effect.provide(ControlledStore.layer))
+    )
+
+    it.scoped("that stays busy is given up on once for all runs of the batch", () =>
+      Effect.gen(function* () {
+        const control = yield* ControlledStore.ControlledStore
+        control.commit = () => Effect.fail(ControlledStore.broken("busy"))
+        const writer = yield* writerOf({ retry: "1 second" })
+        const runs = yield* Effect.forEach(Array.range(1, 5), (i) => openRun(`r${i}`))
+        const { offer } = observer(writer)
+        const fates = runs.map((run) => offer(run.module("m", "running", { durable: true })))
+        yield* TestClock.adjust("900 millis")
+        assert.isTrue(fates.every(({ results }) => results.length === 0))
+        yield* TestClock.adjust("600 millis")
+        for (const [i, fate] of fates.entries()) {
+          const error = errorOf(fate.results[0])
+          assert(error._tag === "WriteFailed")
+          assert.deepStrictEqual([error.runId, error.cause.reason], [runs[i]!.runId, "busy"])
+        }
+      }).pipe(Effect.provide(ControlledStore.layer))
+    )
+  })
+
+  describe("a store that fails", () => {
+    const failsFor =
+      (name: string, error: StoreError): ControlledStore.Control["commit"] =>
+      (batch, commit) =>
+        has(batch, name) ? Effect.fail(error) : commit
+
+    it.scoped("for one run fails the updates of that run, with the cause; the others are written", () =>
+      Effect.gen(function* () {
+        const control = yield* ControlledStore.ControlledStore
+        const full = ControlledStore.broken("full")
+        control.commit = failsFor("b", full)
+        const writer = yield* writerOf()
+        const [a, b, c] = [yield* openRun("a"), yield* openRun("b"), yield* openRun("c")]
+        const { offer } = observer(writer)
+        const updates = [a, b, c, a, b, c].map((run, i) => run.module(`m${i}`, "running", { durable: true }))
+        const fates = updates.map(offer)
+        yield* quiet
+        assert.deepStrictEqual(fates.map(resultOf), ["written", "WriteFailed", "written", "written", "WriteFailed", "written"])
+        const error = errorOf(fates[1]!.results[0])
+        assert(error._tag === "WriteFailed")
+        assert.strictEqual(error.runId, b.runId)
+        assert.strictEqual(error.cause, full)
+        assert.deepStrictEqual(
+          yield* Effect.forEach(["a", "b", "c"], stored),
+          [[1, 2], [], [1, 2]]
+        )
+      }).pipe(Effect.provide(ControlledStore.layer))
+    )
+
+    it.scoped("refuses the later updates of that run with the same error, also when it works again", () =>
+      Effect.gen(function* () {
+        const control = yield* ControlledStore.ControlledStore
+        const writer = yield* writerOf()
+        const [a, b] = [yield* openRun("a"), yield* openRun("b")]
+        const { offer } = observer(writer)
+        yield* writer.updateDurable(a.module("m", "running"))
+        control.commit = failsFor("a", ControlledStore.broken("failed"))
+        const refused = yield* Effect.flip(writer.updateDurable(a.module("m", "completed")))
+        control.commit = undefined
+        const tried = control.tried.length
+
+        const fates = [a.module("n", "running", { durable: true }), b.module("m", "running"), a.run("completed")].map(offer)
+        yield* writer.flush
+        assert.deepStrictEqual(fates.map(resultOf), ["WriteFailed", "written", "WriteFailed"])
+        assert.strictEqual(errorOf(fates[0]!.results[0]), refused)
+        assert.strictEqual(errorOf(fates[2]!.results[0]), refused)
+        assert.strictEqual(yield* Effect.flip(writer.updateDurable(a.run("completed"))), refused)
+        assert.isFalse(control.tried.slice(tried).some((batch) => has(batch, "a")))
+        assert.deepStrictEqual(yield* stored("a"), [1])
+      }).pipe(Effect.provide(ControlledStore.layer))
+    )
+
+    it.scoped("takes the updates of the next driver of that run", () =>
+      Effect.gen(function* () {
+        const control = yield* ControlledStore.ControlledStore
+        const writer = yield* writerOf()
+        const a = yield* openRun("a")
+        control.commit = failsFor("a", ControlledStore.broken("failed"))
+        yield* Effect.flip(writer.updateDurable(a.module("m", "running")))
+        control.commit = undefined
+        const again = updatesOf({ runId: a.runId, epoch: 1 })
+        yield* writer.updateDurable(again.module("m", "running"))
+        assert.deepStrictEqual(yield* stored("a"), [1])
+      }).pipe(Effect.provide(ControlledStore.layer))
+    )
+
+    it.scoped("refuses a driver that was taken over, and no other run of its batch", () =>
+      Effect.gen(function* () {
+        const store = yield* RunStore.RunStore
+        const writer = yield* writerOf()
+        const [a, b] = [yield* openRun("a"), yield* openRun("b")]
+        yield* writer.updateDurable(a.module("m", "running"))
+        yield* store.claim({ runId: a.runId, owner: "other", now: 10, expiredBefore: 10 })
+        const next = updatesOf({ runId: a.runId, epoch: 2 })
+        const { offer } = observer(writer)
+        const updates = [
+          a.module("m", "completed", { durable: true }),
+          b.module("m", "running"),
+          ...[next.module("x", "running"), next.module("x", "running")],
+          a.module("n", "running")
+        ]
+        const fates = updates.map(offer)
+        yield* writer.flush
+        assert.deepStrictEqual(fates.map(resultOf), ["RunLost", "written", "written", "written", "RunLost"])
+        const error = errorOf(fates[0]!.results[0])
+        assert.deepStrictEqual(error, new RunError.RunLost({ runId: a.runId, epoch: 1 }))
+        assert.strictEqual(yield* Effect.flip(writer.updateDurable(a.run("completed"))), error)
+        const rows = yield* store.modules(a.runId)
+        assert.deepStrictEqual(
+          rows.map(({ module, status }) => [module, status]),
+          [
+            ["m", "running"],
+            ["x", "running"]
+          ]
+        )
+      }).pipe(Effect.provide(ControlledStore.layer))
+    )
+
+    const defects: Record<string, ControlledStore.Control["commit"]> = {
+      dies: () => Effect.die(new Error("broken")),
+      throws: () => {
+        throw new Error("broken")
+      },
+      "interrupts itself": () => Effect.interrupt
+    }
+    for (const [title, commit] of Object.entries(defects)) {
+      it.scoped(`and ${title} does not end the writer`, () =>
+        Effect.gen(function* () {
+          const control = yield* ControlledStore.ControlledStore
+          const writer = yield* writerOf()
+          const [a, b, c] = [yield* openRun("a"), yield* openRun("b"), yield* openRun("c")]
+          control.commit = commit
+          const { offer } = observer(writer)
+          const fates = [a, b].map((run) => offer(run.module("m", "running", { durable: true })))
+          yield* quiet
+          for (const [i, fate] of fates.entries()) {
+            const error = errorOf(fate.results[0])
+            assert(error._tag === "WriteFailed")
+            assert.strictEqual(error.runId, [a, b][i]!.runId)
+            assert.strictEqual(error.cause.reason, "failed")
+          }
+          control.commit = undefined
+          const later = offer(c.module("m", "running", { durable: true }))
+          yield* quiet
+          assert.strictEqual(resultOf(later), "written")
+        }).pipe(Effect.provide(ControlledStore.layer))
+      )
+    }
+
+    it.scoped("is not asked to keep what JSON cannot hold: that run is refused, the others are written", () =>
+      Effect.gen(function* () {
+        const writer = yield* writerOf()
+        const [a, b] = [yield* openRun("a"), yield* openRun("b")]
+        const { offer } = observer(writer)
+        const failure = { kind: "error", message: "no", cause: "no", error: 1n } as const
+        const fates = [
+          a.module("m", "running", { durable: true }),
+          b.module("m", "running", { durable: true }),
+          a.module("m", "failed", { durable: true, failure }),
+          b.module("m", "completed", { durable: true })
+        ].map(offer)
+        yield* quiet
+        assert.deepStrictEqual(fates.map(resultOf), ["WriteFailed", "written", "WriteFailed", "written"])
+        yield* writer.updateDurable(b.run("completed"))
+        assert.deepStrictEqual(yield* stored("a"), [])
+      }).pipe(Effect.provide(ControlledStore.layer))
+    )
+  })
+
+  describe("flush", () => {
+    it.scoped("returns at once when there is nothing to write", () =>
+      Effect.gen(function* () {
+        const control = yield* ControlledStore.ControlledStore
+        const writer = yield* writerOf()
+        yield* writer.flush
+        yield* writer.updateDurable((yield* openRun("a")).module("m", "running"))
+        yield* Effect.all([writer.flush, writer.flush, writer.flush], { concurrency: "unbounded" })
+        assert.lengthOf(control.tried, 1)
+      }).pipe(Effect.provide(ControlledStore.layer))
+    )
+
+    it.scoped("waits for what was accepted before, written or refused, and not for the interval", () =>
+      Effect.gen(function* () {
+        const control = yield* ControlledStore.ControlledStore
+        const writer = yield* writerOf()
+        const [a, b] = [yield* openRun("a"), yield* openRun("b")]
+        control.commit = (batch, commit) =>
+          Effect.yieldNow().pipe(
+            Effect.zipRight(has(batch, "b") ? Effect.fail(ControlledStore.broken("full")) : commit)
+          )
+        const { offer } = observer(writer)
+        const fates = [a.module("m", "running"), b.module("m", "running")].map(offer)
+        yield* writer.flush
+        assert.deepStrictEqual(fates.map(resultOf), ["written", "WriteFailed"])
+      }).pipe(Effect.provide(ControlledStore.layer))
+    )
+  })
+
+  describe("close", () => {
+    it.effect("writes what is queued, without waiting for the interval", () =>
+      Effect.gen(function* () {
+        const { close, writer } = yield* closable({ interval: "1 hour", capacity: 10, batchSize: 4 })
+        const a = yield* openRun("a")
+        const { offer } = observer(writer)
+        const fates = Array.makeBy(25, (i) => offer(a.module(`m${i}`, "running")))
+        yield* close
+        assert.deepStrictEqual(fates.map(resultOf), Array.replicate("written", 25))
+        assert.deepStrictEqual(yield* stored("a"), Array.range(1, 25))
+      }).pipe(Effect.provide(ControlledStore.layer))
+    )
+
+    it.effect("refuses every update after it; there is nothing left to flush", () =>
+      Effect.gen(function* () {
+        const { close, writer } = yield* closable()
+        const a = yield* openRun("a")
+        yield* close
+        const closed = new RunError.WriterClosed({ runId: a.runId })
+        assert.deepStrictEqual(yield* Effect.flip(writer.update(a.module("m", "running"))), closed)
+        assert.deepStrictEqual(yield* Effect.flip(writer.updateDurable(a.module("m", "running"))), closed)
+        const fate = observer(writer).offer(a.module("m", "running"))
+        assert.strictEqual(resultOf(fate), "WriterClosed")
+        assert.strictEqual(fate.accepted, 0)
+        yield* writer.flush
+      }).pipe(Effect.provide(ControlledStore.layer))
+    )
+
+    it.effect("refuses updates from its beginning; a flush meanwhile waits for what was accepted before", () =>
+      Effect.gen(function* () {
+        const control = yield* ControlledStore.ControlledStore
+        const gate = yield* Effect.makeLatch(false)
+        control.commit = (_, commit) => gate.whenOpen(commit)
+        const { close, writer } = yield* closable()
+        const a = yield* openRun("a")
+        const { offer } = observer(writer)
+        const before = offer(a.module("m", "running"))
+        const closing = yield* Effect.fork(close)
+        yield* quiet
+        assert.strictEqual(resultOf(offer(a.module("m", "completed"))), "WriterClosed")
+        const flush = yield* Effect.fork(writer.flush)
+        yield* quiet
+        assert.isFalse(yield* isDone(flush))
+        yield* gate.open
+        yield* Fiber.joinAll([flush, closing])
+        assert.strictEqual(resultOf(before), "written")
+      }).pipe(Effect.provide(ControlledStore.layer))
+    )
+
+    const hanging: Record<string, Effect.Effect<never>> = {
+      hangs: Effect.never,
+      "hangs and cannot be interrupted": Effect.uninterruptible(Effect.never)
+    }
+    for (const [title, hang] of Object.entries(hanging)) {
+      it.effect(`gives up after its time on a store that ${title}, and settles all that waits`, () =>
+        Effect.gen(function* () {
+          const control = yield* ControlledStore.ControlledStore
+          control.commit = () => hang
+          const lines: Array<string> = []
+          const logger = Logger.make(({ message }) => void lines.push(Array.ensure(message).join(" ")))
+          const { close, writer } = yield* closable({ capacity: 2, close: "10 seconds" }).pipe(
+            Effect.provide(Logger.add(logger))
+          )
+          const a = yield* openRun("a")
+          const { offer } = observer(writer)
+          const committing = offer(a.module("m0", "running", { durable: true }))
+          yield* quiet
+          // two in the queue, the others wait for room
+          const waiting = Array.makeBy(7, (i) => offer(a.module(`m${i + 1}`, "running", { durable: true })))
+          const fibers = [
+            yield* Effect.fork(Effect.exit(writer.update(a.module("m8", "running")))),
+            yield* Effect.fork(Effect.exit(writer.updateDurable(a.module("m9", "running"))))
+          ]
+          const flush = yield* Effect.fork(writer.flush)
+          yield* quiet
+          // as where layers are provided
+          const closing = yield* Effect.fork(Effect.uninterruptible(close))
+          yield* TestClock.adjust("9999 millis")
+          assert.isFalse(yield* isDone(closing))
+          assert.isTrue([committing, ...waiting].every(({ results }) => results.length === 0))
+          yield* TestClock.adjust("1 millis")
+          assert.deepStrictEqual([committing, ...waiting].map(resultOf), Array.replicate("WriterClosed", 8))
+          for (const fiber of fibers) {
+            assert.deepStrictEqual(yield* Fiber.join(fiber), Exit.fail(new RunError.WriterClosed({ runId: a.runId })))
+          }
+          yield* Fiber.join(flush)
+          yield* TestClock.adjust("10 seconds")
+          assert.isTrue(yield* isDone(closing))
+          assert.include(lines, "closed before 10 updates were written")
+          assert.deepStrictEqual(yield* stored("a"), [])
+        }).pipe(Effect.provide(ControlledStore.layer))
+      )
+    }
+
+    it.effect("settles nothing a second time", () =>
+      Effect.gen(function* () {
+        const control = yield* ControlledStore.ControlledStore
+        const { close, writer } = yield* closable()
+        const [a, b, c] = [yield* openRun("a"), yield* openRun("b"), yield* openRun("c")]
+        const { offer } = observer(writer)
+        // c is refused from now on
+        control.commit = () => Effect.fail(ControlledStore.broken("failed"))
+        yield* Effect.flip(writer.updateDurable(c.module("m", "running")))
+        // the batch fails, a alone is written, b alone hangs
+        control.commit = (batch, commit) =>
+          batch.length > 1 ? Effect.fail(ControlledStore.broken("failed")) : has(batch, "b") ? Effect.never : commit
+        const fates = [c, a, b].map((run) => offer(run.module("m", "running", { durable: true })))
+        yield* quiet
+        const closing = yield* Effect.fork(close)
+        yield* TestClock.adjust("10 seconds")
+        yield* Fiber.join(closing)
+        assert.deepStrictEqual(fates.map(resultOf), ["WriteFailed", "written", "WriterClosed"])
+      }).pipe(Effect.provide(ControlledStore.layer))
+    )
+
+    it.effect("without any time settles all the same what waits for others to share its batch", () =>
+      Effect.gen(function* () {
+        const { close, writer } = yield* closable({ close: 0 })
+        const a = yield* openRun("a")
+        const { offer } = observer(writer)
+        const fate = offer(a.module("m", "running"))
+        yield* quiet
+        yield* close
+        assert.lengthOf(fate.results, 1)
+        assert.strictEqual(resultOf(fate) === "written", (yield* stored("a")).length === 1)
+      }).pipe(Effect.provide(ControlledStore.layer))
+    )
+  })
+
+  it.scoped("has no timer while there is nothing to write", () =>
+    Effect.gen(function* () {
+      const writer = yield* writerOf()
+      const a = yield* openRun("a")
+      const timers = Effect.map(Effect.zipRight(quiet, TestClock.sleeps()), Chunk.size)
+      assert.strictEqual(yield* timers, 0)
+      yield* writer.updateDurable(a.module("m", "running"))
+      assert.strictEqual(yield* timers, 0)
+      yield* writer.update(a.module("m", "completed"))
+      assert.strictEqual(yield* timers, 1)
+      yield* TestClock.adjust(StateWriter.defaults.interval)
+      assert.deepStrictEqual(yield* stored("a"), [1, 2])
+      assert.strictEqual(yield* timers, 0)
+    }).pipe(Effect.provide(ControlledStore.layer))
+  )
+})
