@@ -1,6 +1,7 @@
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as ExecutionStrategy from "effect/ExecutionStrategy"
 import * as Exit from "effect/Exit"
@@ -22,6 +23,7 @@ import { RunLease, type Held } from "../../state/RunLease.js"
 import { StateWriter } from "../../state/StateWriter.js"
 import { Timeline, type StoredRun } from "../../state/Timeline.js"
 import type { RunOptions } from "../RunOptions.js"
+import type { Claim } from "../../state/Update.js"
 import * as Driver from "./Driver.js"
 import * as Inputs from "./Inputs.js"
 import * as Recall from "./Recall.js"
@@ -56,6 +58,9 @@ interface Begin {
   readonly entry: Entry
   readonly held: Held | undefined
 }
+
+/** How long the end of a driver waits for a store that does not answer. */
+const patience = Duration.seconds(10)
 
 /**
  * The engine: the runs of this process by id. An id is entered before anything is asked of the store, so that of
@@ -102,6 +107,23 @@ export const make = Effect.fnUntraced(function* (engine: { readonly durability: 
       return yield* begun
     })
 
+  /** Writes what is queued, then lets go of the run: for a limited time, so that a store that hangs holds up nobody. */
+  const letGo = (claim: Claim) =>
+    Effect.zipRight(writer.flush, lease.release(claim)).pipe(
+      Effect.interruptible,
+      Effect.disconnect,
+      Effect.timeoutOption(patience),
+      Effect.flatMap(
+        Option.match({
+          onNone: () =>
+            Effect.logWarning(`run "${claim.runId}" was not let go of in time: its heartbeat has to expire`).pipe(
+              Effect.annotateLogs({ package: "heddle", module: "Engine", fiber: "driver" })
+            ),
+          onSome: () => Effect.void
+        })
+      )
+    )
+
   const drive = ({ entry, held, input, ...run }: Begin): Effect.Effect<Obtained, never, unknown> =>
     Effect.gen(function* () {
       const { runId } = run.snapshot
@@ -111,10 +133,7 @@ export const make = Effect.fnUntraced(function* (engine: { readonly durability: 
         claim: held?.claim,
         writer,
         scope,
-        onEnd:
-          held === undefined
-            ? removed
-            : writer.flush.pipe(Effect.zipRight(lease.release(held.claim)), Effect.zipRight(removed))
+        onEnd: held === undefined ? removed : Effect.zipRight(letGo(held.claim), removed)
       })
       if (held !== undefined) yield* lease.watch(held.claim, lost)
       Telemetry.runsActive.unsafeUpdate(HashMap.size(yield* Ref.get(entries)), [])
