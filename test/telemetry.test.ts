@@ -408,6 +408,8 @@ describe("logs", () => {
 
     Engine.execute(Counting, {}).pipe(Effect.provide(engineOver(() => ({ release: () => broken("failed") })))),
 
+    withTime(Engine.execute(Counting, {})).pipe(Effect.provide(engineOver(() => ({ release: () => Effect.never })))),
+
     Effect.flip(Engine.execute(Counting, {})).pipe(
       Effect.provide(engineOver(() => ({ commit: () => broken("full") })))
     ),

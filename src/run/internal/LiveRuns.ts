@@ -110,8 +110,8 @@ export const make = Effect.fnUntraced(function* (engine: { readonly durability: 
   /** Writes what is queued, then lets go of the run: for a limited time, so that a store that hangs holds up nobody. */
   const letGo = (claim: Claim) =>
     Effect.zipRight(writer.flush, lease.release(claim)).pipe(
-      Effect.interruptible,
       Effect.disconnect,
+      Effect.interruptible,
       Effect.timeoutOption(patience),
       Effect.flatMap(
         Option.match({
