@@ -399,6 +399,13 @@ describe("logs", () => {
 
   const engineOver = (change: (store: Store) => Partial<Store>) => Layer.provide(Heddle.layer(), storeWith(change))
 
+  const started = {
+    claim: { runId: id, epoch: 1 },
+    transition: { _tag: "RunTransition", seq: 1, at: 0, status: "running", epoch: 1 },
+    output: null,
+    durable: true
+  } as const
+
   /** How each log of the page comes about. */
   const causes: ReadonlyArray<Effect.Effect<unknown, unknown>> = [
     Effect.gen(function* () {
@@ -419,14 +426,30 @@ describe("logs", () => {
       const store = storeWith(({ commit }) => ({ commit: (batch) => Effect.delay(commit(batch), "1 minute") }))
       const layer = Layer.provide(StateWriter.layer(), store)
       const writer = Context.get(yield* Layer.buildWithScope(layer, scope), StateWriter.StateWriter)
-      yield* writer.update({
-        claim: { runId: id, epoch: 1 },
-        transition: { _tag: "RunTransition", seq: 1, at: 0, status: "running", epoch: 1 },
-        output: null,
-        durable: true
-      })
+      yield* writer.update(started)
       yield* withTime(Scope.close(scope, Exit.void))
-    })
+    }),
+
+    Effect.gen(function* () {
+      const writer = yield* StateWriter.StateWriter
+      writer.unsafeUpdate(started, {
+        settled: () => {
+          throw new Error("no")
+        }
+      })
+      yield* Effect.exit(writer.updateDurable(started))
+    }).pipe(
+      Effect.provide(
+        Layer.provide(
+          StateWriter.layer(),
+          storeWith(() => ({}))
+        )
+      )
+    ),
+
+    Effect.flip(Engine.execute(Counting, {})).pipe(
+      Effect.provide(engineOver(() => ({ commit: () => Effect.succeed(null as never) })))
+    )
   ]
 
   it.effect("of the page are those that are written", () =>

@@ -9,6 +9,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as HashMap from "effect/HashMap"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Random from "effect/Random"
 import * as Ref from "effect/Ref"
 import { RunHeld } from "../model/RunError.js"
@@ -41,7 +42,7 @@ export class RunLease extends Context.Tag("heddle/state/RunLease")<
     /**
      * Creates a run and holds it; when the id is taken, gives what is stored under it.
      *
-     * **Interruption**: the run was created and is held until its heartbeat expires, or was not created.
+     * **Interruption**: the run was created and let go of, so that anyone may claim it at once, or was not created.
      */
     readonly open: (run: {
       readonly runId: RunId
@@ -59,7 +60,7 @@ export class RunLease extends Context.Tag("heddle/state/RunLease")<
      * Takes an unfinished run over from a driver that let go of it or whose heartbeat has expired. `Gone` when it has
      * finished meanwhile or does not exist.
      *
-     * **Interruption**: as for `open`.
+     * **Interruption**: the run was claimed and let go of, or was not claimed.
      */
     readonly claim: (
       runId: RunId
@@ -68,7 +69,7 @@ export class RunLease extends Context.Tag("heddle/state/RunLease")<
       StoreError | RunHeld
     >
 
-    /** Calls `onLost` when a heartbeat finds that somebody else drives the run. */
+    /** Calls `onLost` at each heartbeat that finds that somebody else drives the run, until it is let go of. */
     readonly watch: (claim: Claim, onLost: () => void) => Effect.Effect<void>
 
     /** Lets go of a run, so that anyone may claim it at once. A store that does not answer only delays that. */
@@ -106,28 +107,30 @@ export const defaults: Options = { owner: undefined, heartbeat: "1 second", expi
 export const layer = (options: Partial<Options> = {}): Layer.Layer<RunLease, never, RunStore> =>
   Layer.scoped(RunLease, make({ ...defaults, ...options }))
 
+/** What this process drives, and whom it tells when it has lost it. */
+interface Hold {
+  readonly claim: Claim
+  readonly onLost: () => void
+}
+
 const make = Effect.fnUntraced(function* (options: Options) {
   const store = yield* RunStore
   const owner = options.owner || (yield* randomName)
   const expiry = Duration.toMillis(options.expiry)
-  const holds = yield* Ref.make(HashMap.empty<Claim, () => void>())
+  const holds = yield* Ref.make(HashMap.empty<RunId, Hold>())
   const anyHeld = yield* Effect.makeLatch(false)
-
-  const hold = (run: RunRow): Effect.Effect<Held> => {
-    const claim: Claim = { runId: run.runId, epoch: run.epoch }
-    return Ref.update(
-      holds,
-      HashMap.set(claim, () => {})
-    ).pipe(Effect.zipRight(anyHeld.open), Effect.as({ claim, run }))
-  }
 
   const beat = Effect.gen(function* () {
     yield* anyHeld.await
     yield* Effect.sleep(options.heartbeat)
-    const held = yield* Ref.get(holds)
-    if (HashMap.isEmpty(held)) return yield* anyHeld.close
-    const lost = new Set(yield* store.heartbeat(Array.from(HashMap.keys(held)), yield* Clock.currentTimeMillis))
-    for (const [claim, onLost] of held) if (lost.has(claim.runId)) onLost()
+    // closed before the look: a run that is held from now on opens it again
+    yield* anyHeld.close
+    const held = Array.from(HashMap.values(yield* Ref.get(holds)))
+    if (held.length === 0) return
+    yield* anyHeld.open
+    const claims = held.map(({ claim }) => claim)
+    const lost = new Set(yield* store.heartbeat(claims, yield* Clock.currentTimeMillis))
+    for (const { claim, onLost } of held) if (lost.has(claim.runId)) onLost()
   }).pipe(Effect.catchAllCause((cause) => Effect.logWarning("the heartbeat of this process's runs failed", cause)))
 
   yield* Effect.forever(beat).pipe(
@@ -136,47 +139,68 @@ const make = Effect.fnUntraced(function* (options: Options) {
     Effect.forkScoped
   )
 
+  const release = (claim: Claim) =>
+    Ref.update(holds, (map) => (isHeld(map, claim) ? HashMap.remove(map, claim.runId) : map)).pipe(
+      Effect.zipRight(store.release(claim)),
+      Effect.catchAll((error) =>
+        Effect.logWarning(`run "${claim.runId}" could not be let go of: its heartbeat has to expire`, error)
+      )
+    )
+
+  /** Holds a run from here on, unless the caller was interrupted meanwhile: nobody would let go of it. */
+  const hold = (run: RunRow, restore: <A>(effect: Effect.Effect<A>) => Effect.Effect<A>): Effect.Effect<Held> =>
+    Effect.gen(function* () {
+      const claim: Claim = { runId: run.runId, epoch: run.epoch }
+      const before = yield* Ref.getAndUpdate(holds, HashMap.set(claim.runId, { claim, onLost: () => {} }))
+      yield* anyHeld.open
+      // this process has taken over from itself: the store has the former epoch no more
+      for (const { onLost } of Option.toArray(HashMap.get(before, claim.runId))) onLost()
+      yield* Effect.onInterrupt(restore(Effect.void), () => release(claim))
+      return { claim, run }
+    })
+
   return RunLease.of({
     open: (run) =>
-      Effect.gen(function* () {
-        const createdAt = yield* Clock.currentTimeMillis
-        const opened = yield* store.open({ ...run, owner, createdAt })
-        if (opened._tag === "Exists") return opened
-        const row: RunRow = {
-          ...run,
-          owner,
-          createdAt,
-          status: "running",
-          epoch: 1,
-          heartbeatAt: createdAt,
-          seq: 0,
-          finishedAt: null
-        }
-        return { _tag: "Created" as const, held: yield* hold(row) }
-      }).pipe(Effect.uninterruptible),
-    claim: (runId) =>
-      Effect.gen(function* () {
-        const now = yield* Clock.currentTimeMillis
-        const claim = yield* store.claim({ runId, owner, now, expiredBefore: now - expiry })
-        if (claim._tag === "Claimed") return { _tag: "Claimed" as const, held: yield* hold(claim.run) }
-        if (claim._tag !== "Held") return { _tag: "Gone" as const }
-        return yield* new RunHeld({
-          runId,
-          owner: claim.run.owner,
-          retryAfter: Math.max(0, claim.run.heartbeatAt + expiry - now + 1)
+      Effect.uninterruptibleMask((restore) =>
+        Effect.gen(function* () {
+          const createdAt = yield* Clock.currentTimeMillis
+          const opened = yield* store.open({ ...run, owner, createdAt })
+          if (opened._tag === "Exists") return opened
+          const row: RunRow = {
+            ...run,
+            owner,
+            createdAt,
+            status: "running",
+            epoch: 1,
+            heartbeatAt: createdAt,
+            seq: 0,
+            finishedAt: null
+          }
+          return { _tag: "Created" as const, held: yield* hold(row, restore) }
         })
-      }).pipe(Effect.uninterruptible),
+      ),
+    claim: (runId) =>
+      Effect.uninterruptibleMask((restore) =>
+        Effect.gen(function* () {
+          const now = yield* Clock.currentTimeMillis
+          const claim = yield* store.claim({ runId, owner, now, expiredBefore: now - expiry })
+          if (claim._tag === "Claimed") return { _tag: "Claimed" as const, held: yield* hold(claim.run, restore) }
+          if (claim._tag !== "Held") return { _tag: "Gone" as const }
+          return yield* new RunHeld({
+            runId,
+            owner: claim.run.owner,
+            retryAfter: Math.max(0, claim.run.heartbeatAt + expiry - now + 1)
+          })
+        })
+      ),
     watch: (claim, onLost) =>
-      Ref.update(holds, (map) => (HashMap.has(map, claim) ? HashMap.set(map, claim, onLost) : map)),
-    release: (claim) =>
-      Ref.update(holds, HashMap.remove(claim)).pipe(
-        Effect.zipRight(store.release(claim)),
-        Effect.catchAll((error) =>
-          Effect.logWarning(`run "${claim.runId}" could not be let go of: its heartbeat has to expire`, error)
-        )
-      )
+      Ref.update(holds, (map) => (isHeld(map, claim) ? HashMap.set(map, claim.runId, { claim, onLost }) : map)),
+    release
   })
 })
+
+const isHeld = (holds: HashMap.HashMap<RunId, Hold>, { epoch, runId }: Claim) =>
+  Option.exists(HashMap.get(holds, runId), ({ claim }) => claim.epoch === epoch)
 
 const randomName = Effect.map(
   Effect.all([Random.nextIntBetween(0, 2 ** 31), Random.nextIntBetween(0, 2 ** 31)]),

@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import * as Cause from "effect/Cause"
-import * as Chunk from "effect/Chunk"
+import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -12,7 +12,6 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import * as Queue from "effect/Queue"
 import * as Ref from "effect/Ref"
 import * as Runtime from "effect/Runtime"
 import * as Schedule from "effect/Schedule"
@@ -21,6 +20,7 @@ import { StoreError } from "../model/StoreError.js"
 import * as Telemetry from "../model/Telemetry.js"
 import { RunStore } from "../store/RunStore.js"
 import * as Batch from "./internal/Batch.js"
+import * as WriteQueue from "./internal/WriteQueue.js"
 import type { Claim, Update } from "./Update.js"
 
 /**
@@ -64,7 +64,7 @@ export class StateWriter extends Context.Tag("heddle/state/StateWriter")<
     /**
      * Acknowledged: the update, and every one accepted before it, is committed.
      *
-     * **Interruption**: an update that was accepted is written all the same.
+     * **Interruption**: an update that was accepted is written all the same; one that still waits is not queued.
      */
     readonly updateDurable: (update: Update) => Effect.Effect<void, WriteError>
 
@@ -81,7 +81,7 @@ export class StateWriter extends Context.Tag("heddle/state/StateWriter")<
  * - `interval`: how long an update that is not durable waits for others to share its batch
  * - `capacity`: how many updates the queue holds before `update` waits
  * - `retry`: how long a batch is tried again while the store is busy, on top of the store's own patience
- * - `close`: how long closing waits for what is queued
+ * - `close`: how long closing waits for what is queued, and then for a commit that does not end when it is interrupted
  *
  * @since 0.1.0
  * @category options
@@ -109,21 +109,27 @@ export const defaults: Options = {
 interface Entry {
   /** Undefined for a flush, which is only there to be settled. */
   readonly update: Update | undefined
-  readonly settled: (result: Exit.Exit<void, WriteError>) => void
+  readonly listener: Listener
+  /** Changed by `settle` alone. */
+  settled: boolean
+}
+
+interface UpdateEntry extends Entry {
+  readonly update: Update
 }
 
 /** Changed in place, by this file alone. */
 interface State {
-  closed: boolean
-  /** Entries that were offered and not yet taken, those that wait for room included. */
-  depth: number
+  phase: "open" | "closing" | "closed"
+  /** What was taken from the queue and is being written. */
+  batch: ReadonlyArray<Entry>
   /** The claims that lost their run; weak, so that they are forgotten with their driver. */
   readonly refused: WeakMap<Claim, WriteError>
 }
 
 /**
  * The writer over the `RunStore`. Its fiber lives in the layer's scope; closing the scope refuses further updates and
- * writes what is queued, for at most `close`.
+ * writes what is queued, for at most `close`. What was not written then is refused.
  *
  * @since 0.1.0
  * @category layers
@@ -131,102 +137,114 @@ interface State {
 export const layer = (options: Partial<Options> = {}): Layer.Layer<StateWriter, never, RunStore> =>
   Layer.scoped(StateWriter, make({ ...defaults, ...options }))
 
+const annotations = { package: "heddle", module: "StateWriter", fiber: "writer" }
+
 const make = Effect.fnUntraced(function* (options: Options) {
   const store = yield* RunStore
   const fork = Runtime.runFork(yield* Effect.runtime<never>())
-  const state = yield* Ref.get(yield* Ref.make<State>({ closed: false, depth: 0, refused: new WeakMap() }))
-  const queue = yield* Queue.bounded<Entry>(options.capacity)
+  const capacity = Math.max(1, options.capacity)
+  const mostInBatch = Math.max(1, Math.min(options.batchSize, capacity))
+  const state = yield* Ref.get(yield* Ref.make<State>({ phase: "open", batch: [], refused: new WeakMap() }))
+  const some = yield* Effect.makeLatch(false)
   const wake = yield* Effect.makeLatch(false)
 
   // --- entries come in
 
-  const offer = (entry: Entry, accepted?: () => void) => {
-    state.depth++
-    Telemetry.writerDepth.unsafeUpdate(state.depth, [])
-    if (isUrgent(entry) || state.depth >= options.batchSize) wake.unsafeOpen()
-    if (queue.unsafeOffer(entry)) return accepted?.()
-    // full: offers that wait are taken in their order, and before any later one finds room
-    fork(Queue.offer(queue, entry)).addObserver((exit) => {
-      if (Exit.isSuccess(exit)) return accepted?.()
-      state.depth--
-      refuse(entry, closedError(entry))
-    })
+  /** A listener is the code of others: the writer does not end with it. */
+  const tell = (report: () => void) => {
+    try {
+      report()
+    } catch (defect) {
+      const log = Effect.logError("a listener of the writer threw", Cause.die(defect))
+      fork(Effect.annotateLogs(log, annotations))
+    }
   }
 
-  const unsafeUpdate = (update: Update, { accepted, settled }: Listener) => {
-    const entry: Entry = { update, settled }
-    if (state.closed) refuse(entry, closedError(entry))
-    else offer(entry, accepted)
+  const queue = WriteQueue.make<Entry>(capacity, ({ listener: { accepted } }) => {
+    if (accepted !== undefined) tell(accepted)
+  })
+  const measureDepth = () => Telemetry.writerDepth.unsafeUpdate(queue.size(), [])
+
+  const settle = (entry: Entry, result: Exit.Exit<void, WriteError>) => {
+    if (entry.settled) return
+    entry.settled = true
+    tell(() => entry.listener.settled(result))
   }
 
-  const refuse = (entry: Entry, error: WriteError | undefined) => {
-    if (entry.update !== undefined) Telemetry.writerRefused.unsafeUpdate(1, [])
-    entry.settled(error === undefined ? Exit.void : Exit.fail(error))
+  const refuse = (entry: Entry, error: WriteError) => {
+    if (!entry.settled) Telemetry.writerRefused.unsafeUpdate(1, [])
+    settle(entry, Exit.fail(error))
+  }
+
+  const refuseClosed = (entry: Entry) => {
+    if (hasUpdate(entry)) refuse(entry, new WriterClosed({ runId: entry.update.claim.runId }))
+    else settle(entry, Exit.void)
+  }
+
+  const submit = (update: Update | undefined, listener: Listener): Entry => {
+    const entry: Entry = { update, listener, settled: false }
+    // while it closes, what it still writes can be waited for
+    if (state.phase === "closed" || (state.phase === "closing" && update !== undefined)) refuseClosed(entry)
+    else {
+      queue.offer(entry)
+      measureDepth()
+      some.unsafeOpen()
+      if (isUrgent(entry) || queue.size() >= mostInBatch) wake.unsafeOpen()
+    }
+    return entry
   }
 
   // --- batches go out
 
-  const takeAll = Effect.map(Queue.takeUpTo(queue, options.batchSize), Chunk.toReadonlyArray)
-
   /** Waits for a first entry and, unless somebody waits for it, for the interval or a full batch. */
-  const take: Effect.Effect<ReadonlyArray<Entry>> = Effect.gen(function* () {
-    const first = yield* Queue.take(queue)
-    yield* wake.close
-    const batch = [first, ...(yield* takeAll)]
-    if (!batch.some(isUrgent) && batch.length < options.batchSize) {
-      yield* Effect.raceFirst(wake.await, Effect.sleep(options.interval))
-      batch.push(...(yield* takeAll))
-    }
-    state.depth -= batch.length
-    Telemetry.writerDepth.unsafeUpdate(state.depth, [])
-    return batch
+  const gather = Effect.flatMap(some.await, () => {
+    if (queue.size() >= mostInBatch || queue.some(isUrgent)) return Effect.void
+    wake.unsafeClose()
+    return Effect.raceFirst(wake.await, Effect.sleep(options.interval))
   })
 
-  const commit = (batch: ReadonlyArray<Batch.RunBatch<Entry>>) =>
-    store.commit(batch.map(({ changes }) => changes)).pipe(
+  const commit = (runs: ReadonlyArray<Batch.RunEntries<UpdateEntry>>, patient: boolean) =>
+    Effect.suspend(() => {
+      const batch = runs.map(Batch.changesOf)
+      const attempt = Effect.tapError(
+        Effect.suspend(() => store.commit(batch)),
+        (error) =>
+          error.reason === "busy" ? Effect.sync(() => Telemetry.writerRetries.unsafeUpdate(1, [])) : Effect.void
+      )
+      const made = patient
+        ? Effect.retry(attempt, { while: (error) => error.reason === "busy", schedule: patience(options) })
+        : attempt
+      return Effect.map(made, (refused) => ({ batch, refused }))
+    }).pipe(
       Effect.sandbox,
       // a defect of a store is a write that was not made, like any of its errors
-      Effect.mapError((cause) =>
-        Option.getOrElse(
-          Cause.failureOption(cause),
-          () =>
-            new StoreError({
-              reason: "failed",
-              location: "the run store",
-              operation: "commit",
-              message: Cause.pretty(cause),
-              cause
-            })
-        )
-      ),
-      Effect.tapError((error) =>
-        error.reason === "busy" ? Effect.sync(() => Telemetry.writerRetries.unsafeUpdate(1, [])) : Effect.void
-      ),
-      Effect.retry({ while: (error) => error.reason === "busy", schedule: patience(options) })
+      Effect.mapError((cause) => Option.getOrElse(Cause.failureOption(cause), () => failed(cause)))
     )
 
   /** The unit of rejection is the run: when a batch cannot be written, each of its runs is tried alone. */
-  const write = (batch: ReadonlyArray<Batch.RunBatch<Entry>>): Effect.Effect<void> =>
-    Effect.matchEffect(commit(batch), {
-      onSuccess: (refused) =>
+  const write = (runs: ReadonlyArray<Batch.RunEntries<UpdateEntry>>, patient = true): Effect.Effect<void> =>
+    Effect.matchEffect(commit(runs, patient), {
+      onSuccess: ({ batch, refused }) =>
         Effect.sync(() => {
           Telemetry.writerBatches.unsafeUpdate(1, [])
-          for (const { changes, claim, entries } of batch) {
+          runs.forEach(({ claim, entries }, i) => {
+            const changes = batch[i]!
             if (refused.includes(changes)) refuseRun(claim, entries, new RunLost(claim))
             else {
               Telemetry.writerUpdates.unsafeUpdate(entries.length, [])
               Telemetry.writerCoalesced.unsafeUpdate(changes.transitions.length - Batch.rows(changes), [])
-              for (const entry of entries) entry.settled(Exit.void)
+              for (const entry of entries) settle(entry, Exit.void)
             }
-          }
+          })
         }),
       onFailure: (cause) =>
-        batch.length > 1
-          ? Effect.forEach(batch, (run) => write([run]), { discard: true })
+        runs.length > 1
+          ? // all of them have waited for a busy store already
+            Effect.forEach(runs, (run) => write([run], cause.reason !== "busy"), { discard: true })
           : Effect.zipRight(
               Effect.logError("the state of a run could not be written", cause),
               Effect.sync(() => {
-                for (const { claim, entries } of batch) {
+                for (const { claim, entries } of runs) {
                   refuseRun(claim, entries, new WriteFailed({ runId: claim.runId, cause }))
                 }
               })
@@ -238,74 +256,113 @@ const make = Effect.fnUntraced(function* (options: Options) {
     for (const entry of entries) refuse(entry, error)
   }
 
-  const process = (entries: ReadonlyArray<Entry>) =>
-    Effect.gen(function* () {
-      const live: Array<Entry & { readonly update: Update }> = []
-      const flushes: Array<Entry> = []
-      for (const entry of entries) {
-        if (!hasUpdate(entry)) flushes.push(entry)
-        else if (state.refused.has(entry.update.claim)) refuse(entry, state.refused.get(entry.update.claim))
-        else live.push(entry)
-      }
-      if (live.length > 0) {
-        const [took] = yield* Effect.timed(write(Batch.make(live)))
-        Telemetry.writerCommitDuration.unsafeUpdate(Duration.toMillis(took), [])
-      }
-      for (const entry of flushes) entry.settled(Exit.void)
-    }).pipe(Effect.onInterrupt(() => Effect.sync(() => entries.forEach((entry) => refuse(entry, closedError(entry))))))
-
-  const fiber = yield* Effect.forever(Effect.flatMap(take, process)).pipe(
-    Effect.annotateLogs({ package: "heddle", module: "StateWriter", fiber: "writer" }),
-    Effect.interruptible,
-    Effect.forkDaemon
+  const process = Effect.gen(function* () {
+    const batch = (state.batch = queue.take(mostInBatch))
+    if (queue.size() === 0) some.unsafeClose()
+    measureDepth()
+    const live: Array<UpdateEntry> = []
+    for (const entry of batch) {
+      if (!hasUpdate(entry)) continue
+      const refused = state.refused.get(entry.update.claim)
+      if (refused === undefined) live.push(entry)
+      else refuse(entry, refused)
+    }
+    if (live.length > 0) {
+      const began = yield* Clock.currentTimeMillis
+      yield* write(Batch.byRun(live))
+      Telemetry.writerCommitDuration.unsafeUpdate((yield* Clock.currentTimeMillis) - began, [])
+    }
+    for (const entry of batch) if (!hasUpdate(entry)) settle(entry, Exit.void)
+    state.batch = []
+  }).pipe(
+    // a fault of the writer itself must hang nobody: what it was writing is refused, and it goes on
+    Effect.catchAllDefect((defect) =>
+      Effect.zipRight(
+        Effect.logError("the writer failed", Cause.die(defect)),
+        Effect.sync(() => {
+          for (const { claim, entries } of Batch.byRun(state.batch.filter(hasUpdate))) {
+            const cause = failed(Cause.die(defect))
+            refuseRun(claim, entries, new WriteFailed({ runId: claim.runId, cause }))
+          }
+          for (const entry of state.batch) settle(entry, Exit.void)
+          state.batch = []
+        })
+      )
+    )
   )
 
-  const flush = Effect.async<void>((resume) => offer({ update: undefined, settled: () => resume(Effect.void) }))
+  const flush = Effect.async<void>((resume) => {
+    const entry = submit(undefined, { settled: () => resume(Effect.void) })
+    return Effect.sync(() => withdraw(entry))
+  })
 
-  yield* Effect.addFinalizer(() =>
-    Effect.gen(function* () {
-      state.closed = true
-      const flushed = yield* Effect.timeoutOption(flush, options.close)
-      yield* Fiber.interrupt(fiber)
-      const left = Chunk.toReadonlyArray(yield* Queue.takeAll(queue))
-      for (const entry of left) refuse(entry, closedError(entry))
-      yield* Queue.shutdown(queue)
-      if (Option.isNone(flushed)) {
-        yield* Effect.logError(`closed before ${state.depth} updates were written`).pipe(
-          Effect.annotateLogs({ package: "heddle", module: "StateWriter", fiber: "writer" })
-        )
-      }
-    })
+  const withdraw = (entry: Entry) => {
+    queue.withdraw(entry)
+    measureDepth()
+  }
+
+  yield* Effect.acquireRelease(
+    Effect.forever(Effect.zipRight(gather, process)).pipe(
+      Effect.annotateLogs(annotations),
+      Effect.interruptible,
+      Effect.forkDaemon
+    ),
+    (fiber) =>
+      Effect.gen(function* () {
+        const patiently = <A>(effect: Effect.Effect<A>) =>
+          Effect.timeoutOption(Effect.interruptible(effect), options.close)
+        state.phase = "closing"
+        yield* patiently(flush)
+        state.phase = "closed"
+        const left = [...state.batch, ...queue.drain()].filter((entry) => !entry.settled)
+        measureDepth()
+        left.forEach(refuseClosed)
+        const lost = left.filter(hasUpdate).length
+        if (lost > 0) {
+          yield* Effect.annotateLogs(Effect.logError(`closed before ${lost} updates were written`), annotations)
+        }
+        yield* patiently(Fiber.interrupt(fiber))
+      })
   )
-
-  const awaited = (update: Update): Effect.Effect<void, WriteError> =>
-    Effect.async((resume) => unsafeUpdate(update, { settled: (result) => resume(result) }))
 
   return StateWriter.of({
-    unsafeUpdate,
+    unsafeUpdate: (update, listener) => void submit(update, listener),
     update: (update) =>
-      Effect.async((resume) =>
-        unsafeUpdate(update, {
+      Effect.async((resume) => {
+        const entry = submit(update, {
           accepted: () => resume(Effect.void),
           // only a closed writer settles what it has not accepted
           settled: (result) => resume(Exit.mapError(result, () => new WriterClosed({ runId: update.claim.runId })))
         })
-      ),
-    updateDurable: (update) => awaited({ ...update, durable: true }),
-    flush: Effect.suspend(() => (state.closed ? Effect.void : flush))
+        return Effect.sync(() => withdraw(entry))
+      }),
+    updateDurable: (update) =>
+      Effect.async((resume) => {
+        const entry = submit({ ...update, durable: true }, { settled: (result) => resume(result) })
+        return Effect.sync(() => withdraw(entry))
+      }),
+    flush
   })
 })
 
-const hasUpdate = (entry: Entry): entry is Entry & { readonly update: Update } => entry.update !== undefined
+const failed = (cause: Cause.Cause<unknown>) =>
+  new StoreError({
+    reason: "failed",
+    location: "the run store",
+    operation: "commit",
+    message: Cause.pretty(cause),
+    cause
+  })
+
+const hasUpdate = (entry: Entry): entry is UpdateEntry => entry.update !== undefined
 
 const isUrgent = (entry: Entry) => entry.update === undefined || entry.update.durable
 
-const closedError = (entry: Entry) =>
-  entry.update === undefined ? undefined : new WriterClosed({ runId: entry.update.claim.runId })
-
+// whole milliseconds, which every clock can count
 const patience = (options: Options) =>
   Schedule.exponential("5 millis").pipe(
     Schedule.either(Schedule.spaced("250 millis")),
     Schedule.jittered,
+    Schedule.delayed((delay) => Duration.millis(Math.ceil(Duration.toMillis(delay)))),
     Schedule.upTo(options.retry)
   )

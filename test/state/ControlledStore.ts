@@ -2,17 +2,18 @@
  * A store in memory of which a test decides how its methods behave, and sees what they were given.
  */
 import { Context, Effect, Layer } from "effect"
-import { RunStore } from "heddle"
+import { RunId, RunStore } from "heddle"
 import { StoreError } from "heddle/model/StoreError"
 import * as RunStoreMemory from "heddle/store/RunStoreMemory"
 
 type Store = typeof RunStore.RunStore.Service
+type Commit = ReturnType<Store["commit"]>
 export type Batch = ReadonlyArray<RunStore.RunChanges>
 
-/** Changed by the test at any time; `undefined` behaves as the store in memory does. */
+/** Changed by the test at any time; what is undefined behaves as the store in memory does. */
 export interface Control {
-  commit: ((batch: Batch, commit: ReturnType<Store["commit"]>) => ReturnType<Store["commit"]>) | undefined
-  heartbeat: Store["heartbeat"] | undefined
+  commit: ((batch: Batch, commit: Commit) => Commit) | undefined
+  heartbeat: ((beat: ReturnType<Store["heartbeat"]>) => ReturnType<Store["heartbeat"]>) | undefined
   release: Store["release"] | undefined
   get: Store["get"] | undefined
   /** What `commit` was called with, and those of it that were written. */
@@ -38,15 +39,19 @@ export const layer: Layer.Layer<ControlledStore | RunStore.RunStore> = Layer.map
   return Context.make(ControlledStore, control).pipe(
     Context.add(RunStore.RunStore, {
       ...store,
-      // not suspended: a store may also throw when it is called
       commit: (batch) => {
-        control.tried.push(batch)
         const write = Effect.tap(store.commit(batch), () => control.written.push(batch))
-        return control.commit === undefined ? write : control.commit(batch, write)
+        // not suspended: a store may also throw when it is called
+        const commit = control.commit?.(batch, write) ?? write
+        return Effect.zipRight(
+          Effect.sync(() => control.tried.push(batch)),
+          commit
+        )
       },
       heartbeat: (runs, now) => {
         control.beats.push({ at: now, runs: runs.map(({ runId }) => runId) })
-        return (control.heartbeat ?? store.heartbeat)(runs, now)
+        const beat = store.heartbeat(runs, now)
+        return control.heartbeat?.(beat) ?? beat
       },
       release: (run) => (control.release ?? store.release)(run),
       get: (runId) => (control.get ?? store.get)(runId)
@@ -56,3 +61,12 @@ export const layer: Layer.Layer<ControlledStore | RunStore.RunStore> = Layer.map
 
 export const broken = (reason: StoreError["reason"]) =>
   new StoreError({ reason, location: "here", operation: "test", message: `it is ${reason}` })
+
+export const newRun = (name: string) => ({
+  runId: RunId.make(name),
+  dag: "d",
+  fingerprint: "f",
+  total: 10,
+  input: "{}",
+  policy: JSON.stringify({ concurrency: "unbounded", onFailure: "failFast", durability: "committed" })
+})

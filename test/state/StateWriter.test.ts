@@ -4,21 +4,18 @@ import {
   Cause,
   Chunk,
   Context,
-  Deferred,
-  Duration,
   Effect,
   Exit,
   FastCheck as fc,
   Fiber,
-  HashMap,
   Layer,
   Logger,
   Option,
   Scope,
   TestClock
 } from "effect"
-import { RunError, RunId, RunStore, StateWriter } from "heddle"
-import type { ModuleStatus, Transition } from "heddle"
+import { ModuleStatus, RunError, RunId, RunSnapshot, RunStore, StateWriter } from "heddle"
+import type { Transition } from "heddle"
 import type { StoreError } from "heddle/model/StoreError"
 import type { Claim, Update } from "heddle/state/Update"
 import { numRuns } from "../numRuns.js"
@@ -42,10 +39,17 @@ const closable = (options: Partial<StateWriter.Options> = {}) =>
     return { writer: Context.get(context, StateWriter.StateWriter), close: Scope.close(scope, Exit.void) }
   })
 
+interface Fields {
+  readonly durable?: boolean
+  readonly output?: string
+  readonly attempt?: number
+  readonly failure?: Transition.Failure
+}
+
 /** The updates of one run, numbered as they are made. */
 const updatesOf = (claim: Claim) => {
   let seq = 0
-  const update = (transition: Transition.Transition, fields: { readonly durable?: boolean; readonly output?: string }) => ({
+  const update = (transition: Transition.Transition, fields: Fields): Update => ({
     claim,
     transition,
     output: fields.output ?? null,
@@ -54,19 +58,23 @@ const updatesOf = (claim: Claim) => {
   return {
     claim,
     runId: claim.runId,
-    module: (
-      module: string,
-      status: ModuleStatus.ModuleStatus,
-      fields: { readonly durable?: boolean; readonly output?: string; readonly failure?: Transition.Failure } = {}
-    ): Update => {
+    module: (module: string, status: ModuleStatus.ModuleStatus, fields: Fields = {}): Update => {
       const at = 1000 + ++seq
-      const { failure } = fields
+      const { attempt = 1, failure } = fields
       return update(
-        { _tag: "ModuleTransition", seq, at, module, status, attempt: 1, ...(failure === undefined ? {} : { failure }) },
+        {
+          _tag: "ModuleTransition",
+          seq,
+          at,
+          module,
+          status,
+          attempt,
+          ...(failure === undefined ? {} : { failure })
+        },
         fields
       )
     },
-    run: (status: Transition.RunStatus, fields: { readonly durable?: boolean } = {}): Update =>
+    run: (status: Transition.RunStatus, fields: Fields = {}): Update =>
       update({ _tag: "RunTransition", seq: ++seq, at: 1000 + seq, status, epoch: claim.epoch }, fields)
   }
 }
@@ -75,9 +83,9 @@ const updatesOf = (claim: Claim) => {
 const openRun = (name: string) =>
   Effect.gen(function* () {
     const store = yield* RunStore.RunStore
-    const runId = RunId.make(name)
-    yield* store.open({ runId, dag: "d", fingerprint: "f", total: 10, input: "{}", owner: "me", createdAt: 0 })
-    return updatesOf({ runId, epoch: 1 })
+    const run = ControlledStore.newRun(name)
+    yield* store.open({ ...run, owner: "me", createdAt: 0 })
+    return updatesOf({ runId: run.runId, epoch: 1 })
   })
 
 /** The numbers of a run's stored transitions. */
@@ -85,6 +93,12 @@ const stored = (name: string) =>
   Effect.gen(function* () {
     const history = yield* (yield* RunStore.RunStore).history(RunId.make(name), { after: 0, limit: Infinity })
     return history.map(({ seq }) => seq)
+  })
+
+/** The rows of a run's modules. */
+const rows = (name: string) =>
+  Effect.gen(function* () {
+    return Option.getOrThrow(yield* (yield* RunStore.RunStore).get(RunId.make(name))).modules
   })
 
 interface Fate {
@@ -296,7 +310,8 @@ describe("StateWriter", () => {
         )
         yield* quiet
         yield* gate.open
-        yield* Fiber.joinAll([first, others])
+        yield* Fiber.join(first)
+        yield* Fiber.join(others)
         assert.deepStrictEqual(sizes(control), [1, 500])
       }).pipe(Effect.provide(ControlledStore.layer))
     )
@@ -316,8 +331,7 @@ describe("StateWriter", () => {
         const row = { module: "m", status: "completed", attempt: 1, failure: null } as const
         const times = { scheduledAt: 1001, startedAt: 1002, finishedAt: 1003 }
         assert.deepStrictEqual(changes!.modules, [{ ...row, ...times, output: "42" }])
-        console.log(store.modules(a.runId), store.modules.toString())
-        assert.deepStrictEqual(yield* store.modules(a.runId), [{ ...row, ...times }])
+        assert.deepStrictEqual(yield* rows("a"), [{ ...row, ...times }])
         assert.deepStrictEqual(
           (yield* store.history(a.runId, { after: 0, limit: 10 })).map(({ at, seq, status }) => [seq, at, status]),
           [
@@ -517,15 +531,19 @@ describe("StateWriter", () => {
         const updates = [a, b, c, a, b, c].map((run, i) => run.module(`m${i}`, "running", { durable: true }))
         const fates = updates.map(offer)
         yield* quiet
-        assert.deepStrictEqual(fates.map(resultOf), ["written", "WriteFailed", "written", "written", "WriteFailed", "written"])
+        assert.deepStrictEqual(fates.map(resultOf), [
+          "written",
+          "WriteFailed",
+          "written",
+          "written",
+          "WriteFailed",
+          "written"
+        ])
         const error = errorOf(fates[1]!.results[0])
         assert(error._tag === "WriteFailed")
         assert.strictEqual(error.runId, b.runId)
         assert.strictEqual(error.cause, full)
-        assert.deepStrictEqual(
-          yield* Effect.forEach(["a", "b", "c"], stored),
-          [[1, 2], [], [1, 2]]
-        )
+        assert.deepStrictEqual(yield* Effect.forEach(["a", "b", "c"], stored), [[1, 2], [], [1, 2]])
       }).pipe(Effect.provide(ControlledStore.layer))
     )
 
@@ -541,7 +559,9 @@ describe("StateWriter", () => {
         control.commit = undefined
         const tried = control.tried.length
 
-        const fates = [a.module("n", "running", { durable: true }), b.module("m", "running"), a.run("completed")].map(offer)
+        const fates = [a.module("n", "running", { durable: true }), b.module("m", "running"), a.run("completed")].map(
+          offer
+        )
         yield* writer.flush
         assert.deepStrictEqual(fates.map(resultOf), ["WriteFailed", "written", "WriteFailed"])
         assert.strictEqual(errorOf(fates[0]!.results[0]), refused)
@@ -587,9 +607,8 @@ describe("StateWriter", () => {
         const error = errorOf(fates[0]!.results[0])
         assert.deepStrictEqual(error, new RunError.RunLost({ runId: a.runId, epoch: 1 }))
         assert.strictEqual(yield* Effect.flip(writer.updateDurable(a.run("completed"))), error)
-        const rows = yield* store.modules(a.runId)
         assert.deepStrictEqual(
-          rows.map(({ module, status }) => [module, status]),
+          (yield* rows("a")).map(({ module, status }) => [module, status]),
           [
             ["m", "running"],
             ["x", "running"]
@@ -628,6 +647,28 @@ describe("StateWriter", () => {
         }).pipe(Effect.provide(ControlledStore.layer))
       )
     }
+
+    it.scoped("and a listener that throws do not end the writer", () =>
+      Effect.gen(function* () {
+        const control = yield* ControlledStore.ControlledStore
+        const writer = yield* writerOf({ capacity: 1 })
+        const [a, b] = [yield* openRun("a"), yield* openRun("b")]
+        const { offer } = observer(writer)
+        const broken = () => {
+          throw new Error("broken")
+        }
+        control.commit = failsFor("a", ControlledStore.broken("failed"))
+        for (let i = 0; i < 3; i++) {
+          for (const run of [a, b]) {
+            writer.unsafeUpdate(run.module(`m${i}`, "running"), { accepted: broken, settled: broken })
+          }
+        }
+        const fates = [a, b].map((run) => offer(run.module("m", "running")))
+        yield* writer.flush
+        assert.deepStrictEqual(fates.map(resultOf), ["WriteFailed", "written"])
+        assert.deepStrictEqual(yield* stored("b"), [1, 2, 3, 4])
+      }).pipe(Effect.provide(ControlledStore.layer))
+    )
 
     it.scoped("is not asked to keep what JSON cannot hold: that run is refused, the others are written", () =>
       Effect.gen(function* () {
@@ -804,6 +845,238 @@ describe("StateWriter", () => {
         assert.lengthOf(fate.results, 1)
         assert.strictEqual(resultOf(fate) === "written", (yield* stored("a")).length === 1)
       }).pipe(Effect.provide(ControlledStore.layer))
+    )
+  })
+
+  describe("whatever happens", () => {
+    type Fault = "commits" | "yields" | "busy" | "is busy after it committed" | "fails" | "dies"
+    type Way = "unsafeUpdate" | "update" | "updateDurable"
+    type Action =
+      | {
+          readonly _tag: "Update"
+          readonly run: number
+          readonly way: Way
+          readonly durable: boolean
+          readonly of: Step
+        }
+      | { readonly _tag: "Flush" | "Interrupt" }
+      | { readonly _tag: "Yield"; readonly times: number }
+      | { readonly _tag: "Poison" | "TakeOver" | "End"; readonly run: number }
+      | { readonly _tag: "Wait"; readonly millis: number }
+    interface Step {
+      readonly module: number
+      readonly status: ModuleStatus.ModuleStatus
+      readonly again: boolean
+    }
+
+    const names = ["a", "b", "c"]
+    const run = fc.nat(names.length - 1)
+    const step: fc.Arbitrary<Step> = fc.record({
+      module: fc.nat(3),
+      status: fc.constantFrom("scheduled", "running", "running", "suspended", "completed", "failed", "cancelled"),
+      again: fc.boolean()
+    })
+    const action: fc.Arbitrary<Action> = fc.oneof(
+      {
+        weight: 40,
+        arbitrary: fc.record({
+          _tag: fc.constant("Update" as const),
+          run,
+          way: fc.constantFrom<Array<Way>>("unsafeUpdate", "unsafeUpdate", "update", "updateDurable"),
+          durable: fc.boolean(),
+          of: step
+        })
+      },
+      {
+        weight: 6,
+        arbitrary: fc.record({ _tag: fc.constant("Yield" as const), times: fc.integer({ min: 1, max: 20 }) })
+      },
+      { weight: 2, arbitrary: fc.record({ _tag: fc.constantFrom("Flush" as const, "Interrupt" as const) }) },
+      {
+        weight: 1,
+        arbitrary: fc.record({ _tag: fc.constantFrom("Poison" as const, "TakeOver" as const, "End" as const), run })
+      },
+      { weight: 1, arbitrary: fc.record({ _tag: fc.constant("Wait" as const), millis: fc.nat(30) }) }
+    )
+    const faults: fc.Arbitrary<ReadonlyArray<Fault>> = fc.array(
+      fc.oneof(
+        { weight: 4, arbitrary: fc.constantFrom<Array<Fault>>("commits", "yields") },
+        {
+          weight: 1,
+          arbitrary: fc.constantFrom<Array<Fault>>("busy", "is busy after it committed", "fails", "dies")
+        }
+      ),
+      { maxLength: 12 }
+    )
+    const size = fc.integer({ min: 1, max: 6 })
+
+    it.effect.prop(
+      "a run's store holds the first of its updates in their order, the acknowledged among them; all are settled once",
+      [fc.array(action, { maxLength: 60 }), faults, size, size, fc.boolean()],
+      ([actions, faults, capacity, batchSize, hangs]) =>
+        Effect.gen(function* () {
+          const control = yield* ControlledStore.ControlledStore
+          const store = yield* RunStore.RunStore
+          const { close, writer } = yield* closable({ capacity, batchSize, interval: "20 millis", close: "1 second" })
+          const poisoned = new Set<string>()
+          let commits = 0
+          control.commit = (batch, commit) =>
+            Effect.suspend(() => {
+              if (batch.some(({ runId }) => poisoned.has(runId))) return Effect.fail(ControlledStore.broken("full"))
+              const busy = Effect.fail(ControlledStore.broken("busy"))
+              switch (faults[commits++]) {
+                case "yields":
+                  return Effect.zipRight(Effect.replicateEffect(Effect.yieldNow(), 5), commit)
+                case "busy":
+                  return busy
+                case "is busy after it committed":
+                  return Effect.zipRight(commit, busy)
+                case "fails":
+                  return Effect.fail(ControlledStore.broken("failed"))
+                case "dies":
+                  return Effect.die("broken")
+                default:
+                  return commit
+              }
+            })
+
+          interface Offered {
+            readonly way: Way
+            readonly fate: Fate
+            /** Of those that a fiber waits for. */
+            fiber?: Fiber.RuntimeFiber<void, StateWriter.WriteError>
+            withdrawn: boolean
+          }
+          const runs = yield* Effect.forEach(names, (name) =>
+            Effect.map(openRun(name), (updates) => ({
+              ...updates,
+              offered: [] as Array<Offered>,
+              modules: new Map<string, RunSnapshot.ModuleState>()
+            }))
+          )
+          type Run = (typeof runs)[number]
+
+          const offer = (run: Run, way: Way, update: Update) =>
+            Effect.gen(function* () {
+              const fate: Fate = { seq: update.transition.seq, accepted: 0, results: [] }
+              const offered: Offered = { way, fate, withdrawn: false }
+              run.offered.push(offered)
+              if (way === "unsafeUpdate") {
+                return writer.unsafeUpdate(update, {
+                  accepted: () => fate.accepted++,
+                  settled: (result) => fate.results.push(result)
+                })
+              }
+              offered.fiber = yield* Effect.fork(
+                way === "update"
+                  ? writer.update(update)
+                  : Effect.onExit(writer.updateDurable(update), (exit) => Effect.sync(() => fate.results.push(exit)))
+              )
+              yield* Effect.yieldNow()
+            })
+
+          const check = Effect.forEach(
+            runs,
+            ({ offered, runId }) =>
+              Effect.gen(function* () {
+                const kept = yield* stored(runId)
+                const wanted = offered.filter(({ withdrawn }) => !withdrawn).map(({ fate }) => fate)
+                assert.deepStrictEqual(
+                  kept,
+                  wanted.slice(0, kept.length).map(({ seq }) => seq),
+                  "a prefix of what was offered"
+                )
+                const known = wanted.filter(({ results }) => results.length > 0)
+                for (const { results, seq } of known) {
+                  assert.lengthOf(results, 1, "settled once")
+                  if (Exit.isSuccess(results[0]!)) assert.include(kept, seq, "what is acknowledged is stored")
+                }
+                const written = known.map(({ results }) => Exit.isSuccess(results[0]!))
+                assert.isFalse(
+                  written.some((is, i) => is && written[i - 1] === false),
+                  "nothing is acknowledged after a refusal"
+                )
+              }),
+            { discard: true }
+          )
+
+          const flushes: Array<Fiber.RuntimeFiber<void>> = []
+          const perform = (action: Action) =>
+            Effect.gen(function* () {
+              switch (action._tag) {
+                case "Update": {
+                  const run = runs[action.run]!
+                  const name = `m${action.of.module}`
+                  const before = run.modules.get(name) ?? { status: "pending", attempt: 0 }
+                  const attempt = before.attempt + (action.of.again || before.attempt === 0 ? 1 : 0)
+                  const next = { status: action.of.status, attempt }
+                  if (!ModuleStatus.canFollow(before, next)) return
+                  run.modules.set(name, next)
+                  return yield* offer(run, action.way, {
+                    ...run.module(name, next.status, { attempt, durable: action.durable })
+                  })
+                }
+                case "End": {
+                  const run = runs[action.run]!
+                  return yield* offer(run, "unsafeUpdate", run.run("completed", { durable: true }))
+                }
+                case "Flush":
+                  return flushes.push(yield* Effect.fork(writer.flush))
+                case "Interrupt": {
+                  const waiting = runs
+                    .flatMap(({ offered }) => offered)
+                    .find(({ fiber, way }) => way === "update" && fiber?.unsafePoll() === null)
+                  if (waiting === undefined) return
+                  waiting.withdrawn = Exit.isInterrupted(yield* Fiber.interrupt(waiting.fiber!))
+                  return
+                }
+                case "Yield":
+                  return yield* Effect.replicateEffect(Effect.yieldNow(), action.times)
+                case "Poison":
+                  return poisoned.add(names[action.run]!)
+                case "TakeOver": {
+                  const { runId } = runs[action.run]!
+                  return yield* store.claim({ runId, owner: "other", now: 1, expiredBefore: 1 })
+                }
+                case "Wait":
+                  return yield* TestClock.adjust(action.millis)
+              }
+            })
+
+          for (const action of actions) {
+            yield* perform(action)
+            yield* check
+          }
+          if (hangs) control.commit = () => Effect.never
+          const closing = yield* Effect.fork(close)
+          while (!(yield* isDone(closing))) yield* TestClock.adjust("1 second")
+          yield* quiet
+          yield* check
+          for (const { offered } of runs) {
+            for (const { fate, fiber } of offered) {
+              if (fiber === undefined) assert.lengthOf(fate.results, 1)
+              else assert.isTrue(yield* isDone(fiber))
+              assert.isAtMost(fate.accepted, 1)
+            }
+          }
+          for (const flush of flushes) assert.isTrue(yield* isDone(flush))
+          // the rows are what the transitions say, however these were spread over batches
+          for (const { runId } of runs) {
+            const history = yield* store.history(runId, { after: 0, limit: Infinity })
+            const empty = RunSnapshot.make({ ...ControlledStore.newRun(runId), startedAt: 0 })
+            const { modules } = history.reduce(RunSnapshot.evolve, empty)
+            const times = (state: RunSnapshot.ModuleState | RunStore.ModuleRow) => [
+              state.status,
+              state.attempt,
+              ...[state.scheduledAt, state.startedAt, state.finishedAt].map((at) => at ?? null)
+            ]
+            assert.deepStrictEqual(
+              Object.fromEntries((yield* rows(runId)).map((row) => [row.module, times(row)])),
+              Object.fromEntries(Array.fromIterable(modules).map(([name, state]) => [name, times(state)]))
+            )
+          }
+        }).pipe(Effect.provide(ControlledStore.layer)),
+      { fastCheck: { numRuns } }
     )
   })
 

@@ -3,34 +3,34 @@ import type { RunStatus, Transition } from "../../model/Transition.js"
 import type { ModuleChange, RunChanges } from "../../store/RunStore.js"
 import type { Claim, Update } from "../Update.js"
 
-/** What a batch holds of one driver's run, with the entries that it came from. */
-export interface RunBatch<Entry> {
+/** What a batch holds of one driver's run. */
+export interface RunEntries<Entry> {
   readonly claim: Claim
-  readonly changes: RunChanges
   readonly entries: ReadonlyArray<Entry>
 }
 
 const unknown: ModuleState = { status: "pending", attempt: 0 }
 
-/**
- * Folds the transitions of each module into one row and keeps all of them for the history; runs are in the order of
- * their first entry, transitions in theirs.
- */
-export const make = <Entry extends { readonly update: Update }>(
+/** Runs in the order of their first entry, the entries of each in theirs. */
+export const byRun = <Entry extends { readonly update: Update }>(
   entries: ReadonlyArray<Entry>
-): ReadonlyArray<RunBatch<Entry>> => {
+): ReadonlyArray<RunEntries<Entry>> => {
   const runs = new Map<Claim, Array<Entry>>()
   for (const entry of entries) {
     const run = runs.get(entry.update.claim)
     if (run === undefined) runs.set(entry.update.claim, [entry])
     else run.push(entry)
   }
-  return Array.from(runs, ([claim, of]) => ({ claim, changes: changesOf(claim, of), entries: of }))
+  return Array.from(runs, ([claim, entries]) => ({ claim, entries }))
 }
 
-const changesOf = (claim: Claim, entries: ReadonlyArray<{ readonly update: Update }>): RunChanges => {
+/**
+ * Folds the transitions of each module into one row and keeps all of them for the history. Throws when a failure holds
+ * what JSON cannot.
+ */
+export const changesOf = ({ claim, entries }: RunEntries<{ readonly update: Update }>): RunChanges => {
   const transitions: Array<Transition> = []
-  const states = new Map<string, { state: ModuleState; output: string | null }>()
+  const states = new Map<string, { readonly state: ModuleState; readonly output: string | null }>()
   let status: RunStatus | undefined
   for (const {
     update: { output, transition }
@@ -39,10 +39,10 @@ const changesOf = (claim: Claim, entries: ReadonlyArray<{ readonly update: Updat
     if (transition._tag === "RunTransition") status = transition.status
     else {
       const known = states.get(transition.module)
-      states.set(transition.module, {
-        state: evolveModule(known?.state ?? unknown, transition),
-        output: output ?? known?.output ?? null
-      })
+      const before = known?.state ?? unknown
+      const state = evolveModule(before, transition)
+      // one that may not follow changes nothing, as it would in a batch of its own
+      if (state !== before) states.set(transition.module, { state, output: output ?? known?.output ?? null })
     }
   }
   const modules = Array.from(states, ([module, { output, state }]): ModuleChange => ({
