@@ -190,6 +190,15 @@ type AnyEncoded = any
  */
 type Accepts<In, Error> = unknown extends Error ? unknown : [Error] extends [In] ? unknown : Refused<Exclude<Error, In>>
 
+/** Nothing to add when what the schema stores comes back as the module's own error; see `Accepts` for the unknown. */
+type IsErrorOf<X, Error> = unknown extends Error
+  ? unknown
+  : [Error] extends [never]
+    ? unknown
+    : [Error, X] extends [X, Error]
+      ? unknown
+      : { readonly "the schema is not that of the module's error": Error }
+
 interface Refused<Error> {
   readonly "the schedule does not take these errors": Error
 }
@@ -318,7 +327,7 @@ export const make = <
   options: {
     readonly needs?: N
     readonly output: Schema.Schema<A, AnyEncoded, AR>
-    readonly error?: Schema.Schema<X, AnyEncoded, XR>
+    readonly error?: Schema.Schema<X, AnyEncoded, XR> & IsErrorOf<X, NoInfer<E>>
     readonly run: (needs: Values<N>) => Effect.Effect<NoInfer<A>, E, R>
     readonly timeout?: Duration.DurationInput
     readonly retry?: Schedule.Schedule<unknown, RE, RR> & Accepts<RE, NoInfer<E> | ModuleTimedOut>

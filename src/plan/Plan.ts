@@ -221,7 +221,7 @@ const compile = (dag: Dag.Any): Either.Either<Plan, PlanInvalid> => {
       input: definition.kind === "input" ? schemaOf(name, "input", definition.schema) : null,
       output: definition.kind === "input" ? null : schemaOf(name, "output", definition.output),
       error: definition.kind === "effect" ? schemaOf(name, "error", definition.error) : null,
-      version: definition.kind === "input" ? null : (definition.version ?? null)
+      version: definition.kind === "input" ? null : versionOf(definition.version)
     })
   }
   // what is not well formed cannot be hashed, and is refused anyway
@@ -247,7 +247,7 @@ const compile = (dag: Dag.Any): Either.Either<Plan, PlanInvalid> => {
       dag: dag.name,
       fingerprint: fingerprint({
         name: dag.name,
-        version: dag.version ?? null,
+        version: versionOf(dag.version),
         outputs: Object.fromEntries(outputKeys.map((key) => [key, dag.outputs[key]!.name])),
         modules: Object.fromEntries(planned.map((module) => [module.name, module.fingerprint]))
       }),
@@ -259,6 +259,9 @@ const compile = (dag: Dag.Any): Either.Either<Plan, PlanInvalid> => {
     })
   )
 }
+
+/** As JSON escapes it: a version may be any string, also one that is not well-formed Unicode. */
+const versionOf = (version: string | undefined) => (version === undefined ? null : JSON.stringify(version))
 
 /** Counting sort of the edges by the module that is needed. */
 const dependantsOf = (modules: ReadonlyArray<PlannedModule>) => {

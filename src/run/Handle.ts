@@ -79,6 +79,8 @@ export interface Handle<out O, out E> {
   /**
    * Cancels the run and waits for its end: running modules are interrupted and their finalizers awaited, everything
    * that has not ended becomes cancelled. Harmless when repeated; without effect on a run whose modules have all ended.
+   * Fails when the cancellation could not be written, and is interrupted when the run is cut off meanwhile: it was not
+   * cancelled then, and can be resumed.
    */
-  readonly cancel: Effect.Effect<void>
+  readonly cancel: Effect.Effect<void, WriteError>
 }

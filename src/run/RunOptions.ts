@@ -11,7 +11,8 @@ import type { RunPolicy } from "../model/RunPolicy.js"
  *
  * - `runId`: a random one when it is left out
  * - `concurrency`: default `unbounded`; `onFailure`: default `failFast`; `durability`: default that of the engine. A run
- *   that is stored stays so: resumed with `memory`, it is `buffered`
+ *   that is stored stays so: resumed with `memory`, it is `buffered`. A `memory` run knows nothing of the store: it does
+ *   not find a stored run of the same id
  *
  * @since 0.1.0
  * @category models

@@ -72,6 +72,9 @@ export class RunLease extends Context.Tag("heddle/state/RunLease")<
     /** Calls `onLost` at each heartbeat that finds that somebody else drives the run, until it is let go of. */
     readonly watch: (claim: Claim, onLost: () => void) => Effect.Effect<void>
 
+    /** Confirms a run no longer, without asking the store: its heartbeat expires. */
+    readonly forget: (claim: Claim) => Effect.Effect<void>
+
     /** Lets go of a run, so that anyone may claim it at once. A store that does not answer only delays that. */
     readonly release: (claim: Claim) => Effect.Effect<void>
   }
@@ -139,11 +142,16 @@ const make = Effect.fnUntraced(function* (options: Options) {
     Effect.forkScoped
   )
 
+  const forget = (claim: Claim) =>
+    Ref.update(holds, (map) => (isHeld(map, claim) ? HashMap.remove(map, claim.runId) : map))
+
   const release = (claim: Claim) =>
-    Ref.update(holds, (map) => (isHeld(map, claim) ? HashMap.remove(map, claim.runId) : map)).pipe(
-      Effect.zipRight(store.release(claim)),
-      Effect.catchAll((error) =>
-        Effect.logWarning(`run "${claim.runId}" could not be let go of: its heartbeat has to expire`, error)
+    Effect.zipRight(
+      forget(claim),
+      Effect.suspend(() => store.release(claim))
+    ).pipe(
+      Effect.catchAllCause((cause) =>
+        Effect.logWarning(`run "${claim.runId}" could not be let go of: its heartbeat has to expire`, cause)
       )
     )
 
@@ -195,6 +203,7 @@ const make = Effect.fnUntraced(function* (options: Options) {
       ),
     watch: (claim, onLost) =>
       Ref.update(holds, (map) => (isHeld(map, claim) ? HashMap.set(map, claim.runId, { claim, onLost }) : map)),
+    forget,
     release
   })
 })

@@ -21,6 +21,7 @@ import { Dag, Engine, Heddle, Module, Plan, RunId, RunSnapshot, RunStore, StoreE
 import * as RunStoreMemory from "heddle/store/RunStoreMemory"
 
 const id = RunId.make("run")
+const unknownSymbol: unknown = Symbol("not JSON")
 const n = Module.input("n", Schema.Number)
 
 class Bad extends Schema.TaggedError<Bad>()("Bad", { why: Schema.String }) {}
@@ -337,6 +338,50 @@ describe("Engine", () => {
           assert.isTrue(Cause.isDie(failure!.cause!))
           assert.match(error.message, /module|broken/)
           assert.strictEqual(error.snapshot.status, "failed")
+        }
+      }).pipe(Effect.provide(Heddle.layerMemory))
+    )
+
+    it.effect("an error that cannot be rendered fails its module like any other, and finalizers are awaited", () =>
+      Effect.gen(function* () {
+        const circular = new Error("circular")
+        circular.cause = circular
+        const finalized = yield* Ref.make(0)
+        const other = never(
+          "other",
+          Effect.zipRight(
+            Effect.yieldNow(),
+            Ref.update(finalized, (_) => _ + 1)
+          )
+        )
+        let count = 0
+        for (const thrown of [
+          circular,
+          10n,
+          { balance: 1n },
+          Object.defineProperty(new Error(), "message", {
+            get: () => {
+              throw new Error("no")
+            }
+          }),
+          Object.assign(new Error(), { message: { code: 1 } }),
+          { toJSON: () => unknownSymbol },
+          Object.create(null),
+          null,
+          undefined
+        ]) {
+          const throws = Module.make("throws", {
+            output: Schema.Void,
+            run: () => Effect.zipRight(Effect.yieldNow(), Effect.fail(thrown))
+          })
+          const runId = RunId.make(`rendered-${count++}`)
+          const dag = Dag.make("rendered", { outputs: { throws, other } })
+          const exit = yield* Effect.exit(Engine.execute(dag, {}, { runId }))
+          assert.strictEqual(failureOf(exit), thrown)
+          assert.strictEqual(yield* Ref.get(finalized), count)
+          const snapshot = yield* Engine.get(runId)
+          assert.strictEqual(snapshot.status, "failed")
+          assert.isString(RunSnapshot.module(snapshot, "throws").failure!.message)
         }
       }).pipe(Effect.provide(Heddle.layerMemory))
     )
@@ -789,6 +834,89 @@ describe("Engine", () => {
       yield* TestClock.adjust("10 minutes")
       yield* Fiber.join(using)
     }).pipe(Effect.provide(RunStoreMemory.layer()))
+  )
+
+  describe("a store that misbehaves", () => {
+    const one = Module.make("one", { output: Schema.Number, run: () => Effect.succeed(1) })
+    const dag = Dag.make("misbehaving", { outputs: { one } })
+    const over = (change: (store: typeof RunStore.RunStore.Service) => Partial<typeof RunStore.RunStore.Service>) =>
+      Effect.map(RunStore.RunStore, (store) =>
+        Layer.fresh(Heddle.layer({ writer: { batchSize: 1 } })).pipe(
+          Layer.provide(Layer.succeed(RunStore.RunStore, { ...store, ...change(store) }))
+        )
+      )
+
+    it.effect("in release costs neither the result nor the end of the changes", () =>
+      Effect.gen(function* () {
+        const layer = yield* over(() => ({ release: () => Effect.die("boom") }))
+        yield* Effect.gen(function* () {
+          for (let i = 0; i < 2; i++) {
+            const handle = yield* Engine.start(dag, {}, { runId: id })
+            yield* withTime(Stream.runDrain(handle.changes))
+            assert.deepStrictEqual(yield* handle.await, { one: 1 })
+          }
+        }).pipe(Effect.provide(layer))
+      }).pipe(Effect.provide(RunStoreMemory.layer()))
+    )
+
+    it.effect("in a commit that hangs does not keep a run that nobody drives", () =>
+      Effect.gen(function* () {
+        const store = yield* RunStore.RunStore
+        const layer = yield* over(() => ({ commit: () => Effect.never }))
+        const resumed = Effect.gen(function* () {
+          const run = yield* Effect.fork(Engine.execute(dag, {}, { runId: id }))
+          while (Option.isNone(yield* store.run(id))) yield* Effect.yieldNow()
+          yield* Fiber.interrupt(run)
+          yield* Effect.sleep("6 seconds")
+          return yield* Effect.provide(Engine.resume(dag, id), Layer.fresh(overStore))
+        }).pipe(Effect.provide(layer))
+        assert.deepStrictEqual(yield* withTime(resumed), { one: 1 })
+      }).pipe(Effect.provide(RunStoreMemory.layer()))
+    )
+
+    it.effect("in the commit of a cancellation: cancel says so, and a resume still ends the run as cancelled", () =>
+      Effect.gen(function* () {
+        const { commit } = yield* RunStore.RunStore
+        const layer = yield* over(() => ({
+          commit: (batch) =>
+            batch.some(({ status }) => status === "cancelled")
+              ? Effect.fail(new StoreError({ reason: "full", location: "here", operation: "commit", message: "full" }))
+              : commit(batch)
+        }))
+        const waits = Dag.make("waits", { outputs: { one, waits: never("waits") } })
+        yield* Effect.gen(function* () {
+          const handle = yield* Engine.start(waits, {}, { runId: id })
+          yield* until(handle, "one", "completed")
+          assert.strictEqual((yield* Effect.flip(handle.cancel))._tag, "WriteFailed")
+        }).pipe(Effect.provide(layer))
+        const error = yield* Engine.resume(waits, id).pipe(Effect.flip, Effect.provide(Layer.fresh(overStore)))
+        assert.strictEqual(error._tag, "RunCancelled")
+      }).pipe(Effect.provide(RunStoreMemory.layer()))
+    )
+  })
+
+  it.effect("who starts a run while its driver is being interrupted waits for that, and takes it over", () =>
+    Effect.gen(function* () {
+      let first = true
+      const slow = Module.make("slow", {
+        output: Schema.Number,
+        run: () =>
+          Effect.suspend(() => {
+            if (!first) return Effect.succeed(1)
+            first = false
+            return Effect.onInterrupt(Effect.never, () => Effect.sleep("1 minute"))
+          })
+      })
+      const dag = Dag.make("again", { outputs: { slow } })
+      const starter = yield* Effect.fork(Engine.execute(dag, {}, { runId: id }))
+      yield* TestClock.adjust("1 second")
+      const interrupting = yield* Effect.fork(Fiber.interrupt(starter))
+      yield* TestClock.adjust("1 second")
+      const second = yield* Effect.fork(Engine.execute(dag, {}, { runId: id }))
+      yield* TestClock.adjust("1 minute")
+      yield* Fiber.join(interrupting)
+      assert.deepStrictEqual(yield* Fiber.join(second), { slow: 1 })
+    }).pipe(Effect.provide(shared))
   )
 
   describe("cancel", () => {

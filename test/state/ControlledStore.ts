@@ -12,6 +12,8 @@ export type Batch = ReadonlyArray<RunStore.RunChanges>
 
 /** Changed by the test at any time; what is undefined behaves as the store in memory does. */
 export interface Control {
+  /** What `open` and `claim` do after they have taken effect. */
+  after: Effect.Effect<void> | undefined
   commit: ((batch: Batch, commit: Commit) => Commit) | undefined
   heartbeat: ((beat: ReturnType<Store["heartbeat"]>) => ReturnType<Store["heartbeat"]>) | undefined
   release: Store["release"] | undefined
@@ -28,6 +30,7 @@ export class ControlledStore extends Context.Tag("test/ControlledStore")<Control
 export const layer: Layer.Layer<ControlledStore | RunStore.RunStore> = Layer.map(RunStoreMemory.layer(), (context) => {
   const store = Context.get(context, RunStore.RunStore)
   const control: Control = {
+    after: undefined,
     commit: undefined,
     heartbeat: undefined,
     release: undefined,
@@ -39,6 +42,8 @@ export const layer: Layer.Layer<ControlledStore | RunStore.RunStore> = Layer.map
   return Context.make(ControlledStore, control).pipe(
     Context.add(RunStore.RunStore, {
       ...store,
+      open: (run) => Effect.tap(store.open(run), () => control.after),
+      claim: (request) => Effect.tap(store.claim(request), () => control.after),
       commit: (batch) => {
         const write = Effect.tap(store.commit(batch), () => control.written.push(batch))
         // not suspended: a store may also throw when it is called

@@ -172,6 +172,49 @@ const keepsNames = (
 ) => needs
 same<NeedsOf<typeof keepsNames>, { readonly quote: Quote; readonly secretive: Secret; readonly charge: Receipt }>()
 
+// --- recursive types can be needs
+
+interface Tree {
+  readonly value: number
+  readonly children: ReadonlyArray<Tree>
+}
+const Tree: Schema.Schema<Tree> = Schema.Struct({
+  value: Schema.Number,
+  children: Schema.Array(Schema.suspend((): Schema.Schema<Tree> => Tree))
+})
+type Json = null | string | number | boolean | ReadonlyArray<Json> | { readonly [key: string]: Json }
+declare const Json: Schema.Schema<Json>
+interface Linked {
+  value: number
+  next?: Linked
+}
+declare const Linked: Schema.Schema<Linked>
+class Folder extends Schema.Class<Folder>("Folder")({
+  name: Schema.String,
+  folders: Schema.Array(Schema.suspend((): Schema.Schema<Folder, FolderEncoded> => Folder))
+}) {}
+interface FolderEncoded {
+  readonly name: string
+  readonly folders: ReadonlyArray<FolderEncoded>
+}
+const depth = (tree: Tree): number => 1 + Math.max(0, ...tree.children.map(depth))
+const size = (folder: Folder): number => 1 + folder.folders.map(size).reduce((a, b) => a + b, 0)
+const recursive = Module.make("recursive", {
+  needs: {
+    tree: Module.input("tree", Tree),
+    json: Module.input("json", Json),
+    linked: Module.input("linked", Linked),
+    folder: Module.input("folder", Folder)
+  },
+  output: Schema.Number,
+  run: ({ folder, json, linked, tree }) => {
+    // @ts-expect-error read-only, also below
+    if (linked.next !== undefined) linked.next.value = 1
+    return Effect.succeed(depth(tree) + size(folder) + (json === null ? 0 : 1) + (linked.next?.value ?? 0))
+  }
+})
+void Dag.make("recursive", { outputs: { recursive } })
+
 // --- errors and requirements do not get lost
 
 // @ts-expect-error a requirement is left
@@ -211,6 +254,13 @@ export const declared = Module.make("declared", {
   run: ({ cart }) => Effect.flatMap(Pricing, (pricing) => pricing.quote(cart))
 })
 same<Module.Ending<typeof declared>, PricingError>()
+Module.make("declared-wrong", {
+  needs: { cart },
+  output: Quote,
+  // @ts-expect-error a schema of another error: what is stored would not come back as this module's own
+  error: Schema.Struct({ code: Schema.Number }),
+  run: ({ cart }) => Effect.flatMap(Pricing, (pricing) => pricing.quote(cart))
+})
 
 // --- schemas with requirements
 

@@ -111,29 +111,54 @@ const encodeError = (schema: Module.ErasedSchema, cause: Cause.Cause<unknown>, o
       })
   })
 
+/** An error is anybody's value: its getters, its `toJSON` and its cycles may throw while it is rendered. */
+const guarded = (render: () => unknown, otherwise: string): string => {
+  try {
+    const text = render()
+    return typeof text === "string" && text !== "" ? text : otherwise
+  } catch {
+    return otherwise
+  }
+}
+
 const messageOf = (error: unknown): string =>
-  error instanceof Error
-    ? error.message || error.name
-    : typeof error === "string"
-      ? error
-      : (Cause.prettyErrors(Cause.fail(error))[0]?.message ?? String(error))
+  guarded(
+    () =>
+      error instanceof Error
+        ? error.message || error.name
+        : typeof error === "string"
+          ? error
+          : (Cause.prettyErrors(Cause.fail(error))[0]?.message ?? String(error)),
+    "an error that cannot be rendered"
+  )
 
 /** What is kept of the cause of a failed module. */
 export const failureOf = (cause: Cause.Cause<unknown>, encoded: unknown): Failure => {
-  const rendered = Cause.pretty(cause, { renderErrorCause: true })
   const failure = Cause.failureOption(cause)
-  if (Option.isNone(failure)) {
-    const defect = Cause.dieOption(cause)
-    return Option.isSome(defect)
-      ? { kind: "defect", message: messageOf(defect.value), cause: rendered }
-      : { kind: "interrupted", message: "the module interrupted itself", cause: rendered }
-  }
-  const error = failure.value
-  if (error instanceof Unencodable) {
-    const message = error.faults.map((fault) => `${fault.path.map(String).join(".")}: ${fault.message}`).join("; ")
+  if (Option.isSome(failure) && failure.value instanceof Unencodable) {
+    const { faults } = failure.value
+    const message = faults.map((fault) => `${fault.path.map(String).join(".")}: ${fault.message}`).join("; ")
     return { kind: "output", message: `its output does not encode: ${message}`, cause: message }
   }
-  const kind = error instanceof ModuleTimedOut ? "timeout" : "error"
-  const kept = { kind, message: messageOf(error), cause: rendered } as const
+  const defect = Cause.dieOption(cause)
+  const kind = Option.isSome(failure)
+    ? failure.value instanceof ModuleTimedOut
+      ? "timeout"
+      : "error"
+    : Option.isSome(defect)
+      ? "defect"
+      : "interrupted"
+  const message = Option.match(
+    Option.orElse(failure, () => defect),
+    {
+      onNone: () => "the module interrupted itself",
+      onSome: messageOf
+    }
+  )
+  const kept = {
+    kind,
+    message,
+    cause: guarded(() => Cause.pretty(cause, { renderErrorCause: true }), message)
+  } as const
   return encoded === undefined ? kept : { ...kept, error: encoded }
 }

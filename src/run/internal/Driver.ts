@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
-import { RunLost } from "../../model/RunError.js"
+import { RunLost, WriteFailed, WriterClosed } from "../../model/RunError.js"
 import type { RunPolicy } from "../../model/RunPolicy.js"
 import type { RunSnapshot } from "../../model/RunSnapshot.js"
 import * as Telemetry from "../../model/Telemetry.js"
@@ -43,6 +43,7 @@ export interface Driven {
   readonly fiber: Fiber.Fiber<unknown, unknown>
   /** Another driver has the run. */
   readonly lost: () => void
+  readonly isCutOff: () => boolean
 }
 
 /** Forks the fiber that drives a run from its present state to its end. */
@@ -105,7 +106,7 @@ export const start = (drive: Drive): Effect.Effect<Driven, never, unknown> =>
     }).pipe(
       Spans.forRun(runId, plan.dag),
       Effect.interruptible,
-      Effect.onExit(() => Effect.zipRight(drive.onEnd, Effect.sync(feed.end))),
+      Effect.ensuring(Effect.ensuring(drive.onEnd, Effect.sync(feed.end))),
       Effect.exit,
       Effect.flatMap((exit) => Deferred.done(done, exit)),
       Effect.uninterruptible
@@ -115,17 +116,26 @@ export const start = (drive: Drive): Effect.Effect<Driven, never, unknown> =>
     const fiber = yield* Effect.forkIn(body, drive.scope)
     return {
       fiber,
+      isCutOff: scheduler.isCutOff,
       lost: () => scheduler.abort(new RunLost({ runId, epoch })),
       handle: {
         id: runId,
         await: Deferred.await(done),
         snapshot: state.snapshot,
         changes: feed.changes,
-        cancel: Effect.zipRight(Effect.sync(scheduler.cancel), Effect.exit(Deferred.await(done)))
+        cancel: Effect.zipRight(
+          Effect.sync(scheduler.cancel),
+          Effect.catchAll(Effect.asVoid(Deferred.await(done)), (error) =>
+            isWriteError(error) ? Effect.fail(error) : Effect.void
+          )
+        )
       }
     }
     // a fiber forked in an interruptible region can be interrupted before its first step, and would never end the run
   }).pipe(Effect.uninterruptible)
+
+const isWriteError = (error: unknown): error is WriteError =>
+  error instanceof RunLost || error instanceof WriteFailed || error instanceof WriterClosed
 
 /** As for `StateWriter.Listener`. */
 interface Then {

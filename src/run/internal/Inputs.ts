@@ -27,11 +27,12 @@ export const encode = (plan: Plan, given: unknown): Effect.Effect<Inputs, InputI
     for (const [index, { definition, name }] of plan.modules.entries()) {
       if (definition.kind !== "input") continue
       unknown.delete(name)
-      const encoded = yield* Effect.either(Attempt.encode(definition.schema, record[name]))
+      const value = Object.hasOwn(record, name) ? record[name] : undefined
+      const encoded = yield* Effect.either(Attempt.encode(definition.schema, value))
       if (Either.isRight(encoded)) {
-        values.set(index, record[name])
+        values.set(index, value)
         texts.push([name, encoded.right])
-      } else if (name in record) {
+      } else if (Object.hasOwn(record, name)) {
         for (const { message, path } of encoded.left.faults) faults.push({ path: [name, ...path], message })
       } else faults.push({ path: [name], message: "is missing" })
     }

@@ -34,6 +34,7 @@ interface LiveRun {
   readonly plan: Plan.Plan
   readonly input: string
   readonly handle: Driver.ErasedHandle
+  readonly isCutOff: () => boolean
 }
 
 /** How a call came by its handle. `driver` is the fiber that it began itself, `live` what others may attach to. */
@@ -98,7 +99,10 @@ export const make = Effect.fnUntraced(function* (engine: { readonly durability: 
       })
       if (Option.isSome(other)) {
         const live = yield* restore(Deferred.await(other.value))
-        return yield* Option.isSome(live) ? attach(live.value) : obtain(runId, restore, attach, begin)
+        // a run that is being cut off is over for its callers: who comes now waits for that and takes it over
+        if (Option.isSome(live) && !live.value.isCutOff()) return yield* attach(live.value)
+        if (Option.isSome(live)) yield* restore(Effect.exit(live.value.handle.await))
+        return yield* obtain(runId, restore, attach, begin)
       }
       const begun = yield* Effect.exit(begin(mine))
       const live = Exit.isSuccess(begun) ? Option.fromNullable(begun.value.live) : Option.none()
@@ -116,9 +120,10 @@ export const make = Effect.fnUntraced(function* (engine: { readonly durability: 
       Effect.flatMap(
         Option.match({
           onNone: () =>
-            Effect.logWarning(`run "${claim.runId}" was not let go of in time: its heartbeat has to expire`).pipe(
-              Effect.annotateLogs({ package: "heddle", module: "Engine", fiber: "driver" })
-            ),
+            Effect.zipRight(
+              lease.forget(claim),
+              Effect.logWarning(`run "${claim.runId}" was not let go of in time: its heartbeat has to expire`)
+            ).pipe(Effect.annotateLogs({ package: "heddle", module: "Engine", fiber: "driver" })),
           onSome: () => Effect.void
         })
       )
@@ -128,16 +133,16 @@ export const make = Effect.fnUntraced(function* (engine: { readonly durability: 
     Effect.gen(function* () {
       const { runId } = run.snapshot
       const removed = remove(runId, entry)
-      const { fiber, handle, lost } = yield* Driver.start({
+      const { fiber, handle, isCutOff, lost } = yield* Driver.start({
         ...run,
         claim: held?.claim,
         writer,
         scope,
-        onEnd: held === undefined ? removed : Effect.zipRight(letGo(held.claim), removed)
+        onEnd: held === undefined ? removed : Effect.ensuring(letGo(held.claim), removed)
       })
       if (held !== undefined) yield* lease.watch(held.claim, lost)
       Telemetry.runsActive.unsafeUpdate(HashMap.size(yield* Ref.get(entries)), [])
-      return { handle, driver: fiber, live: { plan: run.plan, input, handle } }
+      return { handle, driver: fiber, live: { plan: run.plan, input, handle, isCutOff } }
     })
 
   const fresh = (

@@ -67,6 +67,8 @@ export interface Scheduler<R> {
   readonly cancel: () => void
   /** Cuts the run off, as an interruption does. */
   readonly abort: (error: WriteError) => void
+  /** Whether the run is being cut off, and will end neither way. */
+  readonly isCutOff: () => boolean
 }
 
 export const make = <R>(task: Task): Scheduler<R> => {
@@ -94,7 +96,8 @@ export const make = <R>(task: Task): Scheduler<R> => {
     abort: (error) => {
       aborted ??= error
       loop?.abort(error)
-    }
+    },
+    isCutOff: () => aborted !== undefined || (loop?.isCutOff() ?? false)
   }
 }
 
@@ -102,6 +105,7 @@ interface Loop {
   readonly begin: (cancelled: boolean) => void
   readonly cancel: () => void
   readonly abort: (error: WriteError) => void
+  readonly isCutOff: () => boolean
   readonly interrupt: Effect.Effect<void>
 }
 
@@ -136,6 +140,7 @@ const makeLoop = (
   const causes = new Map<number, Cause.Cause<unknown>>()
   let running = 0
   let failed = false
+  let cancelledAny = false
   let stopping: "failed" | "cancelled" | "interrupted" | undefined
   let cancelWanted = false
   let inside = false
@@ -211,6 +216,7 @@ const makeLoop = (
   }
 
   const cancelModule = (index: number) => {
+    cancelledAny = true
     Telemetry.modulesFinished.cancelled.unsafeUpdate(1, [])
     transition(index, "cancelled", state.attemptOf(index))
   }
@@ -368,10 +374,12 @@ const makeLoop = (
       pump()
     } catch (defect) {
       // not a module's doing, whose defects are its failures: a fault of the scheduler must not hang the run
-      ended = true
       stopping = "interrupted"
+      onIdle = () => {
+        ended = true
+        done(Exit.die(defect))
+      }
       interruptFibers()
-      done(Exit.die(defect))
     } finally {
       inside = false
     }
@@ -383,7 +391,13 @@ const makeLoop = (
     }
     if (ended || state.open() > 0) return
     ended = true
-    done(Exit.succeed({ status: stopping === "cancelled" ? "cancelled" : failed ? "failed" : "completed", causes }))
+    done(Exit.succeed({ status: outcome(), causes }))
+  }
+
+  /** From the modules themselves: a run whose last transitions were lost may be resumed with nothing left to do. */
+  const outcome = () => {
+    if (stopping === "cancelled" || (cancelledAny && !(failed && onFailure === "failFast"))) return "cancelled"
+    return failed ? "failed" : "completed"
   }
 
   return {
@@ -396,10 +410,11 @@ const makeLoop = (
           if (status === "completed") release(i)
           else if (status === "failed" || status === "skipped") skipDependants(i)
           failed ||= status === "failed"
-          cancelWanted ||= status === "cancelled"
+          cancelledAny ||= status === "cancelled"
         }
         for (let i = 0; i < size; i++) if (plan.inDegree[i] === 0) ready(i)
         if (failed && onFailure === "failFast") stop("failed")
+        else cancelWanted ||= cancelledAny
       }),
     cancel: () => {
       // a module may ask for it while it is being started: the loop sees it before the next one
@@ -413,6 +428,7 @@ const makeLoop = (
         done(Exit.fail(error))
       })
     },
+    isCutOff: () => stopping === "interrupted",
     // an interruption is answered always, also of a run that has just ended or is being aborted
     interrupt: Effect.async((resume) => cutOff(() => resume(Effect.void)))
   }
