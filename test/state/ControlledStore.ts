@@ -1,7 +1,7 @@
 /**
  * A store in memory of which a test decides how its methods behave, and sees what they were given.
  */
-import { Context, Effect, Layer } from "effect"
+import { Context, Effect, Layer, Scheduler } from "effect"
 import { RunId, RunStore } from "heddle"
 import { StoreError } from "heddle/model/StoreError"
 import * as RunStoreMemory from "heddle/store/RunStoreMemory"
@@ -75,3 +75,16 @@ export const newRun = (name: string) => ({
   input: "{}",
   policy: JSON.stringify({ concurrency: "unbounded", onFailure: "failFast", durability: "committed" })
 })
+
+/** Lets a fiber make one step at a time, in turn with the others, so that they come between any two of its steps. */
+export const stepwise = () => {
+  const scheduler = new Scheduler.MixedScheduler(2048)
+  const asked = new WeakMap<object, number>()
+  scheduler.shouldYield = (fiber) => {
+    const times = (asked.get(fiber) ?? 0) + 1
+    asked.set(fiber, times)
+    // every third time: the end of the last rest is a step, too. A number would set a priority, in further steps.
+    return times % 3 === 0 ? (undefined as unknown as number) : false
+  }
+  return scheduler
+}

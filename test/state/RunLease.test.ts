@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Chunk, Context, Effect, Exit, Fiber, Layer, Logger, Option, Scheduler, Scope, TestClock } from "effect"
+import { Chunk, Context, Effect, Exit, Fiber, Layer, Logger, Option, Scope, TestClock } from "effect"
 import { RunLease, RunStore } from "heddle"
 import * as ControlledStore from "./ControlledStore.js"
 
@@ -17,19 +17,6 @@ const dying = (options: Partial<RunLease.Options> = {}) =>
     const context = yield* Layer.buildWithScope(RunLease.layer(options), scope)
     return { lease: Context.get(context, RunLease.RunLease), die: Scope.close(scope, Exit.void) }
   })
-
-/** Lets a fiber make one step at a time, in turn with the others. */
-const stepwise = () => {
-  const scheduler = new Scheduler.MixedScheduler(2048)
-  const asked = new WeakMap<object, number>()
-  scheduler.shouldYield = (fiber) => {
-    const times = (asked.get(fiber) ?? 0) + 1
-    asked.set(fiber, times)
-    // every third time: the end of the last rest is a step, too. A number would set a priority, in further steps.
-    return times % 3 === 0 ? (undefined as unknown as number) : false
-  }
-  return scheduler
-}
 
 const run = ControlledStore.newRun("a")
 const { runId } = run
@@ -183,14 +170,14 @@ describe("RunLease", () => {
       Effect.gen(function* () {
         const { beats } = yield* ControlledStore.ControlledStore
         // the heartbeat's fiber, which never waits, stops after each of its steps; the run is opened after any of them
-        const lease = yield* Effect.withScheduler(leaseOf({ heartbeat: 0 }), stepwise())
+        const lease = yield* Effect.withScheduler(leaseOf({ heartbeat: 0 }), ControlledStore.stepwise())
         const beatsOf = (name: string) => beats.some(({ runs }) => runs.includes(name))
         const soon = (name: string) =>
           Effect.iterate(0, {
-            while: (times) => times < 10_000 && !beatsOf(name),
+            while: (times) => times < 500 && !beatsOf(name),
             body: (times) => Effect.as(Effect.yieldNow(), times + 1)
           })
-        for (let steps = 0; steps < 40; steps++) {
+        for (let steps = 0; steps < 80; steps++) {
           const first = yield* opened(lease, `first${steps}`)
           yield* soon(`first${steps}`)
           yield* lease.release(first.claim)
@@ -199,6 +186,7 @@ describe("RunLease", () => {
           yield* soon(`next${steps}`)
           assert.isTrue(beatsOf(`next${steps}`), `opened after ${steps} steps`)
           yield* lease.release(next.claim)
+          yield* quiet
         }
       }).pipe(Effect.provide(ControlledStore.layer))
     )
