@@ -7,7 +7,9 @@ import * as Duration from "effect/Duration"
 import * as Layer from "effect/Layer"
 import type { StoreError } from "./model/StoreError.js"
 import * as Engine from "./run/Engine.js"
+import type * as Dag from "./dag/Dag.js"
 import * as RunLease from "./state/RunLease.js"
+import * as Signals from "./state/Signals.js"
 import * as StateWriter from "./state/StateWriter.js"
 import * as Timeline from "./state/Timeline.js"
 import type { RunStore } from "./store/RunStore.js"
@@ -20,8 +22,8 @@ import * as RunStoreSqlite from "./store/RunStoreSqlite.js"
  * @since 0.1.0
  * @category options
  */
-export interface Options {
-  readonly engine?: Partial<Engine.Options>
+export interface Options<D extends ReadonlyArray<Dag.Any> = readonly []> {
+  readonly engine?: Partial<Engine.Options<D>>
   readonly writer?: Partial<StateWriter.Options>
   readonly lease?: Partial<RunLease.Options>
 }
@@ -33,9 +35,13 @@ export interface Options {
  * @since 0.1.0
  * @category layers
  */
-export const layer = (options: Options = {}): Layer.Layer<Engine.Engine, never, RunStore> =>
+export const layer = <const D extends ReadonlyArray<Dag.Any> = readonly []>(
+  options: Options<D> = {}
+): Layer.Layer<Engine.Engine, never, RunStore | Engine.Requirements<D>> =>
   Engine.layer(options.engine).pipe(
-    Layer.provide(Layer.mergeAll(StateWriter.layer(options.writer), RunLease.layer(options.lease), Timeline.layer))
+    Layer.provide(
+      Layer.mergeAll(StateWriter.layer(options.writer), RunLease.layer(options.lease), Timeline.layer, Signals.layer)
+    )
   )
 
 /**
@@ -48,7 +54,7 @@ export const layer = (options: Options = {}): Layer.Layer<Engine.Engine, never, 
  */
 export const layerMemory: Layer.Layer<Engine.Engine> = Layer.suspend(() =>
   layer({
-    engine: { durability: "buffered" },
+    engine: { durability: "buffered", poll: Duration.infinity },
     lease: { heartbeat: Duration.infinity, expiry: Duration.infinity }
   }).pipe(Layer.provide(RunStoreMemory.layer()))
 )
@@ -68,5 +74,7 @@ export const layerMemory: Layer.Layer<Engine.Engine> = Layer.suspend(() =>
  * @since 0.1.0
  * @category layers
  */
-export const layerSqlite = (options: Options & { readonly filename: string }): Layer.Layer<Engine.Engine, StoreError> =>
+export const layerSqlite = <const D extends ReadonlyArray<Dag.Any> = readonly []>(
+  options: Options<D> & { readonly filename: string }
+): Layer.Layer<Engine.Engine, StoreError, Engine.Requirements<D>> =>
   layer(options).pipe(Layer.provide(RunStoreSqlite.layer({ filename: options.filename })))

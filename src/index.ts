@@ -8,6 +8,8 @@
 export * as Dag from "./dag/Dag.js"
 /** The vertices of a Dag. */
 export * as Module from "./dag/Module.js"
+/** State that the modules of a run share. */
+export * as Shared from "./dag/Shared.js"
 /** Ready-made compositions of engine, writer and store. */
 export * as Heddle from "./Heddle.js"
 /** The statuses of a module, and their order. */
@@ -16,6 +18,10 @@ export * as ModuleStatus from "./model/ModuleStatus.js"
 export * as RunError from "./model/RunError.js"
 /** The name of a run. */
 export { RunId } from "./model/RunId.js"
+/** How a needed module ended that neither completed nor failed. */
+export { Cancelled, Skipped } from "./model/Ending.js"
+/** What the engine itself fails a module with. */
+export * as ModuleError from "./model/ModuleError.js"
 /** What a module's failure is to others when it declared no `error` schema. */
 export { Failed } from "./model/Failed.js"
 /** The error of an attempt that took too long. */
@@ -34,10 +40,14 @@ export * as Diagram from "./plan/Diagram.js"
 export * as Plan from "./plan/Plan.js"
 /** Runs Dags. */
 export * as Engine from "./run/Engine.js"
+/** What a module may call while it runs. */
+export * as Run from "./run/Run.js"
 /** The progress of a run on a terminal or in a log. */
 export * as Progress from "./run/Progress.js"
 /** Who drives a run. */
 export * as RunLease from "./state/RunLease.js"
+/** What runs are told from outside. */
+export * as Signals from "./state/Signals.js"
 /** The queue and the one fiber behind it that write what runs did. */
 export * as StateWriter from "./state/StateWriter.js"
 /** What is stored of runs, for those who read. */

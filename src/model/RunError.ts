@@ -8,7 +8,7 @@ import * as Data from "effect/Data"
 import type { RunId } from "./RunId.js"
 import type { RunSnapshot } from "./RunSnapshot.js"
 import type { StoreError } from "./StoreError.js"
-import type { Failure } from "./Transition.js"
+import type { Failure, RunStatus } from "./Transition.js"
 
 /**
  * One fault in a value: where it is, and what is wrong there.
@@ -67,17 +67,18 @@ export class UnknownRun extends Data.TaggedError("UnknownRun")<{ readonly runId:
 }
 
 /**
- * The run has ended, so there is nothing to resume. `Engine.execute` with its Dag, id and inputs gives its result.
+ * The run has ended, so there is nothing to resume, to cancel or to signal. `Engine.execute` with its Dag, id and inputs
+ * gives its result. (Runs that failed, were cancelled or timed out can be resumed.)
  *
  * @since 0.1.0
  * @category errors
  */
 export class RunFinished extends Data.TaggedError("RunFinished")<{
   readonly runId: RunId
-  readonly status: "completed" | "failed" | "cancelled"
+  readonly status: Exclude<RunStatus, "running" | "suspended">
 }> {
   override get message() {
-    return `run "${this.runId}" has ended (${this.status}): there is nothing to resume`
+    return `run "${this.runId}" has ended (${this.status})`
   }
 }
 
@@ -167,6 +168,28 @@ export class RunFailed extends Data.TaggedError("RunFailed")<{
 }
 
 /**
+ * Modules of a child Dag failed with something other than their own typed error. `module` is the path of the module that
+ * the child is; `failures` names its modules by their paths.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class ChildFailed extends Data.TaggedError("ChildFailed")<{
+  readonly module: string
+  readonly kind: Failure["kind"]
+  readonly failures: ReadonlyArray<ModuleFailure>
+}> {
+  override get message() {
+    return `the child Dag "${this.module}" failed:${faultList(
+      this.failures.map(({ attempt, failure, module }) => ({
+        path: [module],
+        message: `${failure.kind} in attempt ${attempt}: ${failure.message}`
+      }))
+    )}`
+  }
+}
+
+/**
  * The run was cancelled.
  *
  * @since 0.1.0
@@ -178,6 +201,150 @@ export class RunCancelled extends Data.TaggedError("RunCancelled")<{
 }> {
   override get message() {
     return `run "${this.runId}" was cancelled`
+  }
+}
+
+/**
+ * The run took longer than its `timeout` (milliseconds): what ran was interrupted. `outputs` has those that were
+ * completed, by their key, and `snapshot` says which modules were. The run can be resumed, with the same time again.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class RunTimedOut extends Data.TaggedError("RunTimedOut")<{
+  readonly runId: RunId
+  readonly millis: number
+  readonly outputs: { readonly [key: string]: unknown }
+  readonly snapshot: RunSnapshot
+}> {
+  override get message() {
+    return `run "${this.runId}" took longer than ${this.millis} ms`
+  }
+}
+
+/**
+ * A module stopped the run (`Run.stop`) before all its outputs were there. `outputs` has those that were completed, by
+ * their key.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class RunStopped extends Data.TaggedError("RunStopped")<{
+  readonly runId: RunId
+  readonly outputs: { readonly [key: string]: unknown }
+  readonly snapshot: RunSnapshot
+}> {
+  override get message() {
+    return `run "${this.runId}" was stopped by one of its modules`
+  }
+}
+
+/**
+ * All that is left of the run waits for a signal or a time, so nobody drives it: `until` is when it goes on by itself, in
+ * milliseconds since the epoch. An engine that owns its Dag (`dags`) carries it on, as does `Engine.resume`.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class RunSuspended extends Data.TaggedError("RunSuspended")<{
+  readonly runId: RunId
+  readonly until: number | undefined
+  readonly snapshot: RunSnapshot
+}> {
+  override get message() {
+    return `run "${this.runId}" is suspended${this.until === undefined ? "" : ` until ${this.until}`}: it waits for a signal or a time`
+  }
+}
+
+/**
+ * The value does not fit the schema of the signal. Nothing was delivered.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class SignalInvalid extends Data.TaggedError("SignalInvalid")<{
+  readonly runId: RunId
+  readonly signal: string
+  readonly faults: ReadonlyArray<Fault>
+}> {
+  override get message() {
+    return `the value does not fit the signal "${this.signal}" of run "${this.runId}":${faultList(this.faults)}`
+  }
+}
+
+/**
+ * The Dag of the run has no signal of this path. Nothing was delivered.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class UnknownSignal extends Data.TaggedError("UnknownSignal")<{
+  readonly runId: RunId
+  readonly signal: string
+}> {
+  override get message() {
+    return `run "${this.runId}" has no signal "${this.signal}": a signal inside of a child Dag is named by its path, as in "orders/3/approval"`
+  }
+}
+
+/**
+ * The signal has its value already; this one was not delivered.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class AlreadyDelivered extends Data.TaggedError("AlreadyDelivered")<{
+  readonly runId: RunId
+  readonly signal: string
+}> {
+  override get message() {
+    return `the signal "${this.signal}" of run "${this.runId}" was delivered already`
+  }
+}
+
+/**
+ * Nobody waits for the signal any more: its time ran out, or its module was skipped. The value was not delivered.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class SignalClosed extends Data.TaggedError("SignalClosed")<{
+  readonly runId: RunId
+  readonly signal: string
+}> {
+  override get message() {
+    return `run "${this.runId}" does not wait for the signal "${this.signal}" any more`
+  }
+}
+
+/**
+ * The Dag has no such module. Nothing has run.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class UnknownModule extends Data.TaggedError("UnknownModule")<{
+  readonly dag: string
+  readonly module: string
+}> {
+  override get message() {
+    return `the Dag "${this.dag}" has no module "${this.module}": name one of its own, not one inside of a child Dag`
+  }
+}
+
+/**
+ * A module takes a permit of a limit that the engine does not have. Nothing has run.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class UnknownLimit extends Data.TaggedError("UnknownLimit")<{
+  readonly dag: string
+  readonly module: string
+  readonly limit: string
+}> {
+  override get message() {
+    return `module "${this.module}" of the Dag "${this.dag}" is under the limit "${this.limit}", which this engine does not have: name it in the engine's \`limits\``
   }
 }
 

@@ -30,6 +30,8 @@ export type Durability = typeof Durability.Type
  * - `concurrency`: how many Effect modules of the run may be running; pure modules do not count
  * - `onFailure`: `failFast` interrupts what is running at the first failure; `continue` runs everything that does not
  *   depend on what failed
+ * - `timeout`: milliseconds from the start of the run, or from its resumption after it had ended, until it times out;
+ *   time in which it is suspended counts
  *
  * @since 0.1.0
  * @category schemas
@@ -37,7 +39,8 @@ export type Durability = typeof Durability.Type
 export const RunPolicy = Schema.Struct({
   concurrency: Schema.Union(Schema.Literal("unbounded"), Schema.Int.pipe(Schema.positive())),
   onFailure: Schema.Literal("failFast", "continue"),
-  durability: Durability
+  durability: Durability,
+  timeout: Schema.optional(Schema.NonNegative)
 })
 
 /**

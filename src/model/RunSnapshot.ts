@@ -7,10 +7,31 @@ import * as HashMap from "effect/HashMap"
 import * as Option from "effect/Option"
 import { canFollow, isFinal, type ModuleStatus } from "./ModuleStatus.js"
 import type { RunId } from "./RunId.js"
-import type { Failure, ModuleTransition, RunStatus, Transition } from "./Transition.js"
+import {
+  isEnded,
+  type Failure,
+  type ModuleTransition,
+  type RunStatus,
+  type RunTransition,
+  type SharedValues,
+  type Transition
+} from "./Transition.js"
 
 /**
- * One module. Times are milliseconds since the epoch and belong to the latest attempt.
+ * How many items a map has, and how many of them have ended in either way.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface ItemCounts {
+  readonly total: number
+  readonly completed: number
+  readonly failed: number
+}
+
+/**
+ * One module. Times are milliseconds since the epoch and belong to the latest attempt. `until`: when a module that is
+ * `suspended` goes on by itself.
  *
  * @since 0.1.0
  * @category models
@@ -22,11 +43,16 @@ export interface ModuleState {
   readonly startedAt?: number
   readonly finishedAt?: number
   readonly failure?: Failure
+  readonly until?: number
+  readonly items?: ItemCounts
 }
 
 /**
- * One run. `modules` holds those that have left `pending`; `total` counts all of the Dag. `seq` is the number of the
- * latest transition that is in it.
+ * One run. `modules` holds, by path, those that have left `pending`; `total` counts all of the Dag, without those inside
+ * of child Dags. `seq` is the number of the latest transition that is in it.
+ *
+ * - `startedAt`: when it was created or, once it had ended, resumed; `until`: when a suspended run goes on by itself
+ * - `shared`: the shared cells that have another value than their first, as JSON values, by path
  *
  * @since 0.1.0
  * @category models
@@ -42,7 +68,9 @@ export interface RunSnapshot {
   readonly total: number
   readonly startedAt: number
   readonly finishedAt?: number
+  readonly until?: number
   readonly modules: HashMap.HashMap<string, ModuleState>
+  readonly shared: HashMap.HashMap<string, unknown>
 }
 
 const pending: ModuleState = { status: "pending", attempt: 0 }
@@ -61,11 +89,16 @@ export const make = (run: {
   readonly startedAt: number
 }): RunSnapshot => ({
   _tag: "RunSnapshot",
-  ...run,
+  runId: run.runId,
+  dag: run.dag,
+  fingerprint: run.fingerprint,
+  total: run.total,
+  startedAt: run.startedAt,
   status: "running",
   epoch: 1,
   seq: 0,
-  modules: HashMap.empty()
+  modules: HashMap.empty(),
+  shared: HashMap.empty()
 })
 
 /**
@@ -78,14 +111,15 @@ export const module = (snapshot: RunSnapshot, name: string): ModuleState =>
   Option.getOrElse(HashMap.get(snapshot.modules, name), () => pending)
 
 /**
- * How many modules are in each status; `pending` included. The numbers add up to `total`.
+ * How many modules of the Dag itself are in each status; `pending` included, those inside of child Dags not. The numbers
+ * add up to `total`.
  *
  * @since 0.1.0
  * @category accessors
  */
 export const counts = (snapshot: RunSnapshot): { readonly [S in ModuleStatus]: number } => {
   const counted = {
-    pending: snapshot.total - HashMap.size(snapshot.modules),
+    pending: snapshot.total,
     scheduled: 0,
     running: 0,
     suspended: 0,
@@ -94,7 +128,11 @@ export const counts = (snapshot: RunSnapshot): { readonly [S in ModuleStatus]: n
     skipped: 0,
     cancelled: 0
   }
-  for (const state of HashMap.values(snapshot.modules)) counted[state.status]++
+  for (const [path, { status }] of snapshot.modules) {
+    if (path.includes("/")) continue
+    counted.pending--
+    counted[status]++
+  }
   return counted
 }
 
@@ -106,15 +144,50 @@ export const counts = (snapshot: RunSnapshot): { readonly [S in ModuleStatus]: n
  */
 export const evolveModule = (previous: ModuleState, transition: ModuleTransition): ModuleState => {
   if (!canFollow(previous, transition)) return previous
-  const kept = transition.attempt > previous.attempt ? pending : previous
+  const { items, until: _, ...kept } = previous
+  const base: ModuleState = transition.attempt > previous.attempt ? pending : kept
+  const total = transition.items
   return {
-    ...kept,
+    ...base,
     status: transition.status,
     attempt: transition.attempt,
     ...(transition.status === "scheduled" ? { scheduledAt: transition.at } : undefined),
     ...(transition.status === "running" ? { startedAt: transition.at } : undefined),
     ...(isFinal(transition.status) ? { finishedAt: transition.at } : undefined),
-    ...(transition.failure === undefined ? undefined : { failure: transition.failure })
+    ...(transition.failure === undefined ? undefined : { failure: transition.failure }),
+    ...(transition.until === undefined ? undefined : { until: transition.until }),
+    ...(items === undefined && total === undefined
+      ? undefined
+      : { items: { completed: 0, failed: 0, ...items, total: total ?? items?.total ?? 0 } })
+  }
+}
+
+/**
+ * The state of a map after an item of it ended.
+ *
+ * @since 0.1.0
+ * @category transitions
+ */
+export const evolveItem = (previous: ModuleState, status: "completed" | "failed"): ModuleState => {
+  const items = previous.items ?? { total: 0, completed: 0, failed: 0 }
+  return { ...previous, items: { ...items, [status]: items[status] + 1 } }
+}
+
+/**
+ * The state of a module as it is when its run, which had ended, is resumed: what failed or was cancelled, and what was
+ * skipped for it, is `pending` and keeps the number of its attempts; failed items of a map that did not complete are
+ * forgotten. What completed, or was skipped because of its own failure, stays.
+ *
+ * @since 0.1.0
+ * @category transitions
+ */
+export const reopenModule = (state: ModuleState): ModuleState => {
+  const { attempt, failure, items, status } = state
+  if (!isFinal(status) || status === "completed" || (status === "skipped" && failure !== undefined)) return state
+  return {
+    status: "pending",
+    attempt,
+    ...(items === undefined ? undefined : { items: { ...items, failed: 0 } })
   }
 }
 
@@ -128,15 +201,49 @@ export const evolveModule = (previous: ModuleState, transition: ModuleTransition
  */
 export const evolve = (snapshot: RunSnapshot, transition: Transition): RunSnapshot => {
   if (transition.seq <= snapshot.seq) return snapshot
-  if (transition._tag === "ModuleTransition") {
-    const next = evolveModule(module(snapshot, transition.module), transition)
-    return { ...snapshot, seq: transition.seq, modules: HashMap.set(snapshot.modules, transition.module, next) }
+  const { seq } = transition
+  switch (transition._tag) {
+    case "ModuleTransition": {
+      const next = evolveModule(module(snapshot, transition.module), transition)
+      return {
+        ...withShared(snapshot, transition.shared),
+        seq,
+        modules: HashMap.set(snapshot.modules, transition.module, next)
+      }
+    }
+    case "ItemTransition": {
+      const next = evolveItem(module(snapshot, transition.module), transition.status)
+      return {
+        ...withShared(snapshot, transition.shared),
+        seq,
+        modules: HashMap.set(snapshot.modules, transition.module, next)
+      }
+    }
+    case "SharedTransition":
+      return { ...withShared(snapshot, transition.shared), seq }
+    case "RunTransition":
+      return evolveRun(snapshot, transition)
   }
+}
+
+const withShared = (snapshot: RunSnapshot, values: SharedValues | undefined): RunSnapshot => {
+  if (values === undefined) return snapshot
   return {
     ...snapshot,
-    seq: transition.seq,
-    status: transition.status,
-    epoch: transition.epoch,
-    ...(transition.status === "running" ? undefined : { finishedAt: transition.at })
+    shared: Object.entries(values).reduce((map, [cell, value]) => HashMap.set(map, cell, value), snapshot.shared)
+  }
+}
+
+const evolveRun = (snapshot: RunSnapshot, { at, epoch, seq, status, until }: RunTransition): RunSnapshot => {
+  const { finishedAt: _, until: __, ...kept } = snapshot
+  const reopened = isEnded(snapshot.status) && !isEnded(status)
+  return {
+    ...kept,
+    seq,
+    status,
+    epoch,
+    ...(reopened ? { startedAt: at, modules: HashMap.map(snapshot.modules, reopenModule) } : undefined),
+    ...(isEnded(status) ? { finishedAt: at } : undefined),
+    ...(until === undefined ? undefined : { until })
   }
 }

@@ -18,7 +18,7 @@ const labelled = (name: string, description: string, label: string, value: strin
     ])
   )
 
-const runs = (status: Exclude<RunStatus, "running">) =>
+const runs = (status: Exclude<RunStatus, "running" | "suspended">) =>
   labelled("heddle_runs_finished_total", "runs that ended, by status", "status", status)
 
 const modules = (status: Extract<ModuleStatus, "completed" | "failed" | "skipped" | "cancelled">) =>
@@ -43,7 +43,24 @@ export const runsActive = Metric.gauge("heddle_runs_active", { description: "run
  * @since 0.1.0
  * @category metrics
  */
-export const runsFinished = { completed: runs("completed"), failed: runs("failed"), cancelled: runs("cancelled") }
+export const runsFinished = {
+  completed: runs("completed"),
+  failed: runs("failed"),
+  cancelled: runs("cancelled"),
+  timedOut: runs("timedOut"),
+  stopped: runs("stopped")
+}
+
+/**
+ * Times that a run was put aside because all that was left of it waited.
+ *
+ * @since 0.1.0
+ * @category metrics
+ */
+export const runsSuspended = Metric.counter("heddle_runs_suspended_total", {
+  description: "times that a run was suspended",
+  incremental: true
+})
 
 /**
  * @since 0.1.0

@@ -6,22 +6,54 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Stream from "effect/Stream"
 import type * as Dag from "../dag/Dag.js"
-import type { UnknownRun } from "../model/RunError.js"
+import type * as Module from "../dag/Module.js"
+import type {
+  AlreadyDelivered,
+  RunFinished,
+  SignalClosed,
+  SignalInvalid,
+  UnknownRun,
+  UnknownSignal
+} from "../model/RunError.js"
 import type { RunId } from "../model/RunId.js"
-import type { Durability } from "../model/RunPolicy.js"
 import type { RunSnapshot } from "../model/RunSnapshot.js"
 import type { StoreError } from "../model/StoreError.js"
 import type { RunLease } from "../state/RunLease.js"
+import type { Signals } from "../state/Signals.js"
 import type { StateWriter } from "../state/StateWriter.js"
 import type { RunFilter, RunSummary, Timeline } from "../state/Timeline.js"
-import type { Handle, ResumeError, RunError, StartError } from "./Handle.js"
+import type { CancelError, Handle, RerunError, ResumeError, RunError, StartError } from "./Handle.js"
+import { defaults, type Options } from "./EngineOptions.js"
 import * as LiveRuns from "./internal/LiveRuns.js"
+import type { RunEvent } from "./RunEvent.js"
 import type { RunOptions } from "./RunOptions.js"
 
 export type { Durability, RunPolicy } from "../model/RunPolicy.js"
-export type { Handle, ResumeError, RunError, StartError } from "./Handle.js"
+export type { CancelError, Handle, RerunError, ResumeError, RunError, StartError } from "./Handle.js"
+export { defaults, type Options } from "./EngineOptions.js"
+export type * from "./RunEvent.js"
 export type { RunOptions } from "./RunOptions.js"
+
+/**
+ * Why a signal was not delivered. An engine with other Dags than the run's may deliver to it all the same.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export type SignalError =
+  UnknownRun | UnknownSignal | SignalInvalid | AlreadyDelivered | SignalClosed | RunFinished | StoreError
+
+/**
+ * - `from`: the modules to run again, with all that depends on them; they are modules of the Dag itself
+ *
+ * @since 0.1.0
+ * @category options
+ */
+export interface RerunOptions extends RunOptions {
+  readonly from: readonly [Module.Any, ...ReadonlyArray<Module.Any>]
+}
 
 /**
  * Drives runs. Runs belong to the engine's scope: when it closes they are cut off, and can be resumed.
@@ -47,32 +79,37 @@ export class Engine extends Context.Tag("heddle/run/Engine")<
       runId: RunId,
       options?: Omit<RunOptions, "runId">
     ) => Effect.Effect<O, E | RunError | ResumeError, R>
+    readonly rerun: <O, I, E, R>(
+      dag: Dag.Dag<O, I, E, R>,
+      runId: RunId,
+      options: RerunOptions
+    ) => Effect.Effect<O, E | RunError | RerunError, R>
+    readonly stream: <O, I, E, R>(
+      dag: Dag.Dag<O, I, E, R>,
+      input: NoInfer<I>,
+      options?: RunOptions
+    ) => Stream.Stream<RunEvent, E | RunError | StartError, R>
+    readonly watch: (
+      runId: RunId,
+      options?: { readonly fromSequence?: number }
+    ) => Stream.Stream<RunEvent, UnknownRun | StoreError>
+    readonly signal: <A>(
+      runId: RunId,
+      signal: Module.AnySignal<A>,
+      value: NoInfer<A>,
+      options?: { readonly within?: string }
+    ) => Effect.Effect<void, SignalError>
+    readonly cancel: <O, I, E, R>(dag: Dag.Dag<O, I, E, R>, runId: RunId) => Effect.Effect<void, CancelError, R>
     readonly get: (runId: RunId) => Effect.Effect<RunSnapshot, UnknownRun | StoreError>
     readonly list: (filter?: RunFilter) => Effect.Effect<ReadonlyArray<RunSummary>, StoreError>
   }
 >() {}
 
 /**
- * - `durability`: of runs that do not say otherwise
- *
- * @since 0.1.0
- * @category options
- */
-export interface Options {
-  readonly durability: Durability
-}
-
-/**
- * @since 0.1.0
- * @category options
- */
-export const defaults: Options = { durability: "committed" }
-
-/**
  * Starts a run and gives a handle to it; the run goes on in the engine's scope.
  *
  * With a `runId` that exists, the same Dag and the same inputs give that run: live in this process, its handle; ended,
- * its stored result; cut off, it is resumed. Another Dag or other inputs are a `RunConflict`, a run that another process
+ * its stored result; suspended, it is left so (`RunSuspended`) unless it is due; cut off, it is resumed. Another Dag or other inputs are a `RunConflict`, a run that another process
  * drives is `RunHeld`.
  *
  * **Interruption**: before the run exists, nothing is left; after that it goes on, like any run that was started.
@@ -117,8 +154,12 @@ export const execute = <O, I, E, R>(
   Effect.flatMap(Engine, (engine) => engine.execute<O, I, E, R>(dag, input, options))
 
 /**
- * Carries on a run that was cut off: what was acknowledged as completed is not run again, what was running begins its
- * next attempt. A run that is live in this process is waited for.
+ * Carries on a run that was cut off, is due, or has ended without its outputs: what was acknowledged as completed is not
+ * run again, what was running begins its next attempt. A run that is live in this process is waited for.
+ *
+ * A run that failed, was cancelled or timed out goes on from what is unfinished: modules that failed or were cancelled,
+ * and those that were skipped for it, run again. One that completed or was stopped is `RunFinished`. One that is
+ * suspended and not due stays so: `RunSuspended`.
  *
  * **Interruption**: as for `execute`.
  *
@@ -131,6 +172,99 @@ export const resume = <O, I, E, R>(
   options?: Omit<RunOptions, "runId">
 ): Effect.Effect<O, E | RunError | ResumeError, R | Engine> =>
   Effect.flatMap(Engine, (engine) => engine.resume<O, I, E, R>(dag, runId, options))
+
+/**
+ * A new run that takes over from a stored one the outputs of all modules that completed there and that neither are in
+ * `from` nor depend on them; everything else runs. Shared cells begin with their first values.
+ *
+ * **Interruption**: as for `execute`.
+ *
+ * @since 0.1.0
+ * @category running
+ */
+export const rerun = <O, I, E, R>(
+  dag: Dag.Dag<O, I, E, R>,
+  runId: RunId,
+  options: RerunOptions
+): Effect.Effect<O, E | RunError | RerunError, R | Engine> =>
+  Effect.flatMap(Engine, (engine) => engine.rerun<O, I, E, R>(dag, runId, options))
+
+/**
+ * `start`, then what happens in the run, in order, to its end or until it is suspended; then the stream ends, or fails
+ * as `execute` would. Persisted events come after their commit. The run waits for a consumer that is 256 events behind.
+ * Where the run was there already, this is `watch` from its first event.
+ *
+ * **Interruption**: a run that this stream began is cut off when the stream is closed before its end.
+ *
+ * @example
+ * ```ts
+ * import { Dag, Engine, Module, Run } from "heddle"
+ * import { Console, Effect, Schema, Stream } from "effect"
+ *
+ * const talk = Module.make("talk", { output: Schema.Void, run: () => Run.emit("hello") })
+ * const program = Engine.stream(Dag.make("talks", { outputs: { talk } }), {}).pipe(
+ *   Stream.runForEach((event) => (event._tag === "Token" ? Console.log(event.value) : Effect.void))
+ * )
+ * ```
+ *
+ * @since 0.1.0
+ * @category running
+ */
+export const stream = <O, I, E, R>(
+  dag: Dag.Dag<O, I, E, R>,
+  input: NoInfer<I>,
+  options?: RunOptions
+): Stream.Stream<RunEvent, E | RunError | StartError, R | Engine> =>
+  Stream.unwrap(Effect.map(Engine, (engine) => engine.stream<O, I, E, R>(dag, input, options)))
+
+/**
+ * What happens in a run, from the event with the number `fromSequence` (1) on until the run ends, whoever drives it and
+ * however often it is suspended meanwhile. What was before comes from the store, what is live as it happens. A viewer
+ * never holds up a run: one that falls behind goes on from what is stored, and misses tokens and progress.
+ *
+ * **Interruption**: of the viewing only.
+ *
+ * @since 0.1.0
+ * @category reading
+ */
+export const watch = (
+  runId: RunId,
+  options?: { readonly fromSequence?: number }
+): Stream.Stream<RunEvent, UnknownRun | StoreError, Engine> =>
+  Stream.unwrap(Effect.map(Engine, (engine) => engine.watch(runId, options)))
+
+/**
+ * Delivers a value to a signal of a run: it is committed when this ends, whether the module waits for it already or not,
+ * and whoever drives the run. An engine that owns its Dag drives a suspended run on.
+ *
+ * `within`: the path of the child Dag that has the signal, as in `orders/3`.
+ *
+ * **Interruption**: the value was delivered, or was not.
+ *
+ * @since 0.1.0
+ * @category running
+ */
+export const signal = <A>(
+  runId: RunId,
+  signal: Module.AnySignal<A>,
+  value: NoInfer<A>,
+  options?: { readonly within?: string }
+): Effect.Effect<void, SignalError, Engine> =>
+  Effect.flatMap(Engine, (engine) => engine.signal(runId, signal, value, options))
+
+/**
+ * Cancels a run by its id and waits for its end, as `Handle.cancel` does: also one that is suspended or was cut off,
+ * whose `always` modules then run here. Without effect on a run that has ended.
+ *
+ * **Interruption**: of the waiting; the run is cancelled all the same, unless it had yet to be claimed.
+ *
+ * @since 0.1.0
+ * @category running
+ */
+export const cancel = <O, I, E, R>(
+  dag: Dag.Dag<O, I, E, R>,
+  runId: RunId
+): Effect.Effect<void, CancelError, R | Engine> => Effect.flatMap(Engine, (engine) => engine.cancel(dag, runId))
 
 /**
  * The state of a run: live when this process drives it, otherwise as it is stored.
@@ -151,12 +285,28 @@ export const list = (filter?: RunFilter): Effect.Effect<ReadonlyArray<RunSummary
   Effect.flatMap(Engine, (engine) => engine.list(filter))
 
 /**
+ * The requirements of Dags.
+ *
+ * @since 0.1.0
+ * @category type-level
+ */
+export type Requirements<D extends ReadonlyArray<Dag.Any>> = D[number][Dag.TypeId]["R"]
+
+/**
+ * The engine. It drives the runs of its `dags` by itself once it is built, with the services that they require. Dags that
+ * cannot be run and limits that it does not have are defects here.
+ *
  * @since 0.1.0
  * @category layers
  */
-export const layer = (options: Partial<Options> = {}): Layer.Layer<Engine, never, StateWriter | RunLease | Timeline> =>
+export const layer = <const D extends ReadonlyArray<Dag.Any> = readonly []>(
+  options: Partial<Options<D>> = {}
+): Layer.Layer<Engine, never, StateWriter | RunLease | Timeline | Signals | Requirements<D>> =>
   Layer.scoped(
     Engine,
     // the outputs, errors and requirements of a Dag are in its type alone
-    Effect.map(LiveRuns.make({ ...defaults, ...options }), (runs) => runs as unknown as typeof Engine.Service)
+    Effect.map(
+      Effect.orDie(LiveRuns.make({ ...defaults, ...options })),
+      (runs) => runs as unknown as typeof Engine.Service
+    )
   )

@@ -13,7 +13,12 @@ import type {
   RunFailed,
   RunFinished,
   RunHeld,
+  RunStopped,
+  RunSuspended,
+  RunTimedOut,
   StoredValueInvalid,
+  UnknownLimit,
+  UnknownModule,
   UnknownRun
 } from "../model/RunError.js"
 import type { RunId } from "../model/RunId.js"
@@ -24,12 +29,12 @@ import type { PlanInvalid } from "../plan/Plan.js"
 import type { WriteError } from "../state/StateWriter.js"
 
 /**
- * Why a run ended without its outputs, other than by its modules' own errors.
+ * Why a run has no outputs, other than by its modules' own errors: how it ended, or that it is suspended.
  *
  * @since 0.1.0
  * @category errors
  */
-export type RunError = RunFailed | RunCancelled | WriteError
+export type RunError = RunFailed | RunCancelled | RunTimedOut | RunStopped | RunSuspended | WriteError
 
 /**
  * Why a run could not be started. Nothing has run.
@@ -37,7 +42,8 @@ export type RunError = RunFailed | RunCancelled | WriteError
  * @since 0.1.0
  * @category errors
  */
-export type StartError = PlanInvalid | InputInvalid | RunConflict | RunHeld | StoredValueInvalid | StoreError
+export type StartError =
+  PlanInvalid | UnknownLimit | InputInvalid | RunConflict | RunHeld | StoredValueInvalid | StoreError
 
 /**
  * Why a run could not be resumed. Nothing has run.
@@ -46,7 +52,24 @@ export type StartError = PlanInvalid | InputInvalid | RunConflict | RunHeld | St
  * @category errors
  */
 export type ResumeError =
-  PlanInvalid | UnknownRun | RunFinished | RunHeld | DagChanged | StoredValueInvalid | StoreError
+  PlanInvalid | UnknownLimit | UnknownRun | RunFinished | RunHeld | DagChanged | StoredValueInvalid | StoreError
+
+/**
+ * Why a run could not be run again from some of its modules. Nothing has run.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export type RerunError =
+  PlanInvalid | UnknownLimit | UnknownRun | UnknownModule | RunConflict | DagChanged | StoredValueInvalid | StoreError
+
+/**
+ * Why a run could not be cancelled by its id.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export type CancelError = PlanInvalid | UnknownRun | RunHeld | DagChanged | StoredValueInvalid | StoreError | WriteError
 
 /**
  * A run that was started, by this call or another.
@@ -59,7 +82,8 @@ export interface Handle<out O, out E> {
 
   /**
    * The outputs, or why there are none. The modules' own errors keep their type; with several failures (`continue`)
-   * the cause holds all of them, in parallel.
+   * the cause holds all of them, in parallel. A run that is suspended ends this with `RunSuspended`, though it goes on
+   * later.
    *
    * **Interruption**: of the waiting only; the run goes on. When the run itself is cut off (its engine's scope closes),
    * this is interrupted.
@@ -78,7 +102,8 @@ export interface Handle<out O, out E> {
 
   /**
    * Cancels the run and waits for its end: running modules are interrupted and their finalizers awaited, everything
-   * that has not ended becomes cancelled. Harmless when repeated; without effect on a run whose modules have all ended.
+   * that has not ended becomes cancelled, except for `always` modules, which run. Harmless when repeated; without effect
+   * on a run whose modules have all ended. A run that was suspended meanwhile is cancelled as well.
    * Fails when the cancellation could not be written, and is interrupted when the run is cut off meanwhile: it was not
    * cancelled then, and can be resumed.
    */

@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import type * as Duration from "effect/Duration"
 import type { RunId } from "../model/RunId.js"
 import type { RunPolicy } from "../model/RunPolicy.js"
 
@@ -12,11 +13,13 @@ import type { RunPolicy } from "../model/RunPolicy.js"
  * - `runId`: a random one when it is left out
  * - `concurrency`: default `unbounded`; `onFailure`: default `failFast`; `durability`: default that of the engine. A run
  *   that is stored stays so: resumed with `memory`, it is `buffered`. A `memory` run knows nothing of the store: it does
- *   not find a stored run of the same id
+ *   not find a stored run of the same id, and it waits where it is instead of being suspended
+ * - `timeout`: of the whole run, from its start; default none
  *
  * @since 0.1.0
  * @category models
  */
-export interface RunOptions extends Partial<RunPolicy> {
+export interface RunOptions extends Partial<Omit<RunPolicy, "timeout">> {
   readonly runId?: RunId
+  readonly timeout?: Duration.DurationInput
 }

@@ -15,8 +15,10 @@ import * as Ref from "effect/Ref"
 import { RunHeld } from "../model/RunError.js"
 import type { RunId } from "../model/RunId.js"
 import type { StoreError } from "../model/StoreError.js"
-import { RunStore, type RunRow } from "../store/RunStore.js"
+import { RunStore, type Due, type RunRow, type Seed } from "../store/RunStore.js"
 import type { Claim } from "./Update.js"
+
+export type { Due, RunRow, Seed } from "../store/RunStore.js"
 
 /**
  * A run that the caller drives. `run` is its row after it was opened or claimed.
@@ -40,7 +42,8 @@ export class RunLease extends Context.Tag("heddle/state/RunLease")<
   RunLease,
   {
     /**
-     * Creates a run and holds it; when the id is taken, gives what is stored under it.
+     * Creates a run and holds it; when the id is taken, gives what is stored under it. `signals` is the JSON of the paths
+     * of its signals; with a `seed` it begins with what another run has done.
      *
      * **Interruption**: the run was created and let go of, so that anyone may claim it at once, or was not created.
      */
@@ -51,23 +54,35 @@ export class RunLease extends Context.Tag("heddle/state/RunLease")<
       readonly total: number
       readonly input: string
       readonly policy: string
+      readonly signals: string
+      readonly seed?: Seed | undefined
     }) => Effect.Effect<
       { readonly _tag: "Created"; readonly held: Held } | { readonly _tag: "Exists"; readonly run: RunRow },
       StoreError
     >
 
     /**
-     * Takes an unfinished run over from a driver that let go of it or whose heartbeat has expired. `Gone` when it has
-     * finished meanwhile or does not exist.
+     * Takes an unfinished run over from a driver that let go of it or whose heartbeat has expired; a suspended one stays
+     * so until its new driver writes otherwise. With `reopen` also one that has ended and can be resumed: it is running
+     * again, and what did not complete is pending. `Gone` when it has ended (so that it cannot be resumed) or does not
+     * exist.
      *
      * **Interruption**: the run was claimed and let go of, or was not claimed.
      */
     readonly claim: (
-      runId: RunId
+      runId: RunId,
+      options?: { readonly reopen?: boolean | undefined }
     ) => Effect.Effect<
       { readonly _tag: "Claimed"; readonly held: Held } | { readonly _tag: "Gone" },
       StoreError | RunHeld
     >
+
+    /**
+     * The runs of these Dags that should be driven and that nobody drives now: first those that were cut off, then the
+     * suspended ones that are due, earliest first; at most `limit`. And when the next one is due by itself: a signal or
+     * an expiring heartbeat may make one due before. Nothing is claimed: of several that ask, the first to claim has it.
+     */
+    readonly due: (fingerprints: ReadonlyArray<string>, limit: number) => Effect.Effect<Due, StoreError>
 
     /** Calls `onLost` at each heartbeat that finds that somebody else drives the run, until it is let go of. */
     readonly watch: (claim: Claim, onLost: () => void) => Effect.Effect<void>
@@ -168,11 +183,11 @@ const make = Effect.fnUntraced(function* (options: Options) {
     })
 
   return RunLease.of({
-    open: (run) =>
+    open: ({ seed, ...run }) =>
       Effect.uninterruptibleMask((restore) =>
         Effect.gen(function* () {
           const createdAt = yield* Clock.currentTimeMillis
-          const opened = yield* store.open({ ...run, owner, createdAt })
+          const opened = yield* store.open({ ...run, seed, owner, createdAt })
           if (opened._tag === "Exists") return opened
           const row: RunRow = {
             ...run,
@@ -181,17 +196,19 @@ const make = Effect.fnUntraced(function* (options: Options) {
             status: "running",
             epoch: 1,
             heartbeatAt: createdAt,
-            seq: 0,
-            finishedAt: null
+            seq: seed?.transitions.at(-1)?.seq ?? 0,
+            startedAt: createdAt,
+            finishedAt: null,
+            wakeAt: null
           }
           return { _tag: "Created" as const, held: yield* hold(row, restore) }
         })
       ),
-    claim: (runId) =>
+    claim: (runId, { reopen = false } = {}) =>
       Effect.uninterruptibleMask((restore) =>
         Effect.gen(function* () {
           const now = yield* Clock.currentTimeMillis
-          const claim = yield* store.claim({ runId, owner, now, expiredBefore: now - expiry })
+          const claim = yield* store.claim({ runId, owner, now, expiredBefore: now - expiry, reopen })
           if (claim._tag === "Claimed") return { _tag: "Claimed" as const, held: yield* hold(claim.run, restore) }
           if (claim._tag !== "Held") return { _tag: "Gone" as const }
           return yield* new RunHeld({
@@ -200,6 +217,10 @@ const make = Effect.fnUntraced(function* (options: Options) {
             retryAfter: Math.max(0, claim.run.heartbeatAt + expiry - now + 1)
           })
         })
+      ),
+    due: (fingerprints, limit) =>
+      Effect.flatMap(Clock.currentTimeMillis, (now) =>
+        store.due({ fingerprints, now, expiredBefore: now - expiry, limit })
       ),
     watch: (claim, onLost) =>
       Ref.update(holds, (map) => (isHeld(map, claim) ? HashMap.set(map, claim.runId, { claim, onLost }) : map)),

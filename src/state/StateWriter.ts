@@ -232,7 +232,7 @@ const make = Effect.fnUntraced(function* (options: Options) {
             if (refused.includes(changes)) refuseRun(claim, entries, new RunLost(claim))
             else {
               Telemetry.writerUpdates.unsafeUpdate(entries.length, [])
-              Telemetry.writerCoalesced.unsafeUpdate(changes.transitions.length - Batch.rows(changes), [])
+              Telemetry.writerCoalesced.unsafeUpdate(Batch.coalesced(changes), [])
               for (const entry of entries) settle(entry, Exit.void)
             }
           })

@@ -12,10 +12,20 @@ import type * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
 import type { RunId } from "../model/RunId.js"
 import { RunPolicy } from "../model/RunPolicy.js"
-import type { ModuleState, RunSnapshot } from "../model/RunSnapshot.js"
+import type { ItemCounts, ModuleState, RunSnapshot } from "../model/RunSnapshot.js"
 import { StoreError } from "../model/StoreError.js"
 import { Failure, type RunStatus, type Transition } from "../model/Transition.js"
-import { RunStore, type ModuleRow, type RunCursor, type RunRow } from "../store/RunStore.js"
+import {
+  RunStore,
+  type ItemRow,
+  type ModuleRow,
+  type RunCursor,
+  type RunRow,
+  type SharedRow,
+  type Stored
+} from "../store/RunStore.js"
+
+export type { ItemRow } from "../store/RunStore.js"
 
 /**
  * A run and its modules as they are stored. `input` is the canonical JSON of its encoded inputs.
@@ -45,6 +55,10 @@ export interface RunFilter {
 /**
  * A run in a list. Times are milliseconds since the epoch.
  *
+ * - `startedAt`: when it was created or, once it had ended, resumed
+ * - `wakeAt`: of a suspended run: when it is due, 0 for at once
+ * - `owner`: who drives an unfinished run, empty when nobody does; `heartbeatAt`: when that was last confirmed
+ *
  * @since 0.1.0
  * @category models
  */
@@ -55,7 +69,11 @@ export interface RunSummary {
   readonly status: RunStatus
   readonly total: number
   readonly createdAt: number
+  readonly startedAt: number
   readonly finishedAt: Option.Option<number>
+  readonly wakeAt: Option.Option<number>
+  readonly owner: string
+  readonly heartbeatAt: number
 }
 
 /**
@@ -70,6 +88,9 @@ export class Timeline extends Context.Tag("heddle/state/Timeline")<
     readonly get: (runId: RunId) => Effect.Effect<Option.Option<StoredRun>, StoreError>
 
     readonly list: (filter?: RunFilter) => Effect.Effect<ReadonlyArray<RunSummary>, StoreError>
+
+    /** The items that have ended of the named maps, in no particular order. */
+    readonly items: (runId: RunId, modules: ReadonlyArray<string>) => Effect.Effect<ReadonlyArray<ItemRow>, StoreError>
 
     /** The stored outputs, as JSON texts, of those of the named modules that have one. */
     readonly outputs: (
@@ -87,6 +108,8 @@ export class Timeline extends Context.Tag("heddle/state/Timeline")<
 
 const decodeFailure = Schema.decodeUnknown(Schema.parseJson(Failure))
 
+const decodeJson = Schema.decodeUnknown(Schema.parseJson())
+
 const decodePolicy = Schema.decodeUnknown(Schema.parseJson(RunPolicy))
 
 const unreadable = (runId: RunId, what: string) => (cause: ParseResult.ParseError) =>
@@ -98,13 +121,21 @@ const unreadable = (runId: RunId, what: string) => (cause: ParseResult.ParseErro
     cause
   })
 
-const stateOf = (runId: RunId, row: ModuleRow): Effect.Effect<ModuleState, StoreError> => {
+const stateOf = (
+  runId: RunId,
+  row: ModuleRow,
+  ended: Omit<ItemCounts, "total"> | undefined
+): Effect.Effect<ModuleState, StoreError> => {
   const state: ModuleState = {
     status: row.status,
     attempt: row.attempt,
     ...(row.scheduledAt === null ? undefined : { scheduledAt: row.scheduledAt }),
     ...(row.startedAt === null ? undefined : { startedAt: row.startedAt }),
-    ...(row.finishedAt === null ? undefined : { finishedAt: row.finishedAt })
+    ...(row.finishedAt === null ? undefined : { finishedAt: row.finishedAt }),
+    ...(row.until === null ? undefined : { until: row.until }),
+    ...(row.items === null && ended === undefined
+      ? undefined
+      : { items: { completed: 0, failed: 0, ...ended, total: row.items ?? 0 } })
   }
   if (row.failure === null) return Effect.succeed(state)
   return Effect.mapBoth(decodeFailure(row.failure), {
@@ -113,7 +144,26 @@ const stateOf = (runId: RunId, row: ModuleRow): Effect.Effect<ModuleState, Store
   })
 }
 
-const snapshotOf = (run: RunRow, modules: HashMap.HashMap<string, ModuleState>): RunSnapshot => ({
+/** How many items of each module have ended. */
+const endedOf = (items: Stored["items"]): ReadonlyMap<string, Omit<ItemCounts, "total">> => {
+  const ended = new Map<string, Omit<ItemCounts, "total">>()
+  for (const { count, module, status } of items) {
+    ended.set(module, { completed: 0, failed: 0, ...ended.get(module), [status]: count })
+  }
+  return ended
+}
+
+const valueOf = (runId: RunId, { cell, value }: SharedRow): Effect.Effect<readonly [string, unknown], StoreError> =>
+  Effect.mapBoth(decodeJson(value), {
+    onSuccess: (json) => [cell, json] as const,
+    onFailure: unreadable(runId, `value of the shared cell "${cell}"`)
+  })
+
+const snapshotOf = (
+  run: RunRow,
+  modules: HashMap.HashMap<string, ModuleState>,
+  shared: HashMap.HashMap<string, unknown>
+): RunSnapshot => ({
   _tag: "RunSnapshot",
   runId: run.runId,
   dag: run.dag,
@@ -122,9 +172,41 @@ const snapshotOf = (run: RunRow, modules: HashMap.HashMap<string, ModuleState>):
   epoch: run.epoch,
   seq: run.seq,
   total: run.total,
-  startedAt: run.createdAt,
+  startedAt: run.startedAt,
   ...(run.finishedAt === null ? undefined : { finishedAt: run.finishedAt }),
-  modules
+  ...(run.wakeAt === null ? undefined : { until: run.wakeAt }),
+  modules,
+  shared
+})
+
+const storedRun = ({ items, modules, run, shared }: Stored): Effect.Effect<StoredRun, StoreError> =>
+  Effect.gen(function* () {
+    const { runId } = run
+    const ended = endedOf(items)
+    const states = yield* Effect.forEach(modules, (row) =>
+      Effect.map(stateOf(runId, row, ended.get(row.module)), (state) => [row.module, state] as const)
+    )
+    const values = yield* Effect.forEach(shared, (row) => valueOf(runId, row))
+    const policy = yield* Effect.mapError(decodePolicy(run.policy), unreadable(runId, "policy"))
+    return {
+      snapshot: snapshotOf(run, HashMap.fromIterable(states), HashMap.fromIterable(values)),
+      input: run.input,
+      policy
+    }
+  })
+
+const summaryOf = (row: RunRow): RunSummary => ({
+  runId: row.runId,
+  dag: row.dag,
+  fingerprint: row.fingerprint,
+  status: row.status,
+  total: row.total,
+  createdAt: row.createdAt,
+  startedAt: row.startedAt,
+  finishedAt: Option.fromNullable(row.finishedAt),
+  wakeAt: Option.fromNullable(row.wakeAt),
+  owner: row.owner,
+  heartbeatAt: row.heartbeatAt
 })
 
 /**
@@ -140,32 +222,12 @@ export const layer: Layer.Layer<Timeline, never, RunStore> = Layer.effect(
           store.get(runId),
           Option.match({
             onNone: () => Effect.succeedNone,
-            onSome: ({ modules, run }) =>
-              Effect.gen(function* () {
-                const states = yield* Effect.forEach(modules, (row) =>
-                  Effect.map(stateOf(runId, row), (state) => [row.module, state] as const)
-                )
-                const policy = yield* Effect.mapError(decodePolicy(run.policy), unreadable(runId, "policy"))
-                return Option.some({
-                  snapshot: snapshotOf(run, HashMap.fromIterable(states)),
-                  input: run.input,
-                  policy
-                })
-              })
+            onSome: (stored) => Effect.asSome(storedRun(stored))
           })
         ),
       list: ({ limit = 100, ...filter } = {}) =>
-        Effect.map(store.list({ ...filter, limit }), (runs) =>
-          runs.map(({ createdAt, dag, fingerprint, finishedAt, runId, status, total }) => ({
-            runId,
-            dag,
-            fingerprint,
-            status,
-            total,
-            createdAt,
-            finishedAt: Option.fromNullable(finishedAt)
-          }))
-        ),
+        Effect.map(store.list({ ...filter, limit }), (runs) => runs.map(summaryOf)),
+      items: store.items,
       outputs: store.outputs,
       history: (runId, { after = 0, limit = 1000 } = {}) => store.history(runId, { after, limit })
     })

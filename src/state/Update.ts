@@ -20,7 +20,7 @@ export interface Claim {
 }
 
 /**
- * One transition to be written. `output` is the JSON text of a completed module's output, null when there is none. A
+ * One transition to be written. `output` is the JSON text of a completed module's or item's output, null when there is none. A
  * `durable` update is written as soon as the writer is free; others may wait for the interval, to share a batch.
  *
  * @since 0.1.0

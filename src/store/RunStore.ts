@@ -16,9 +16,14 @@ import type { RunStatus, Transition } from "../model/Transition.js"
  *
  * - `input`: canonical JSON of the encoded inputs, by name; `policy`: the JSON of a `RunPolicy`
  * - `epoch`: counts the drivers of the run; only the present one may write
- * - `owner`: who drives it, empty when it was let go; `heartbeatAt`: when that was last confirmed, 0 when it was let go
+ * - `owner`: who drives it, empty when it was let go; `heartbeatAt`: when that was last confirmed, 0 when it was let go.
+ *   Of a run that has ended: who drove it last
  * - `seq`: the number of the latest transition
  * - `total`: how many modules the Dag has
+ * - `signals`: JSON of the list of paths at which the Dag has signals; the index of an item is written `:`, as in
+ *   `orders/:/approval`
+ * - `startedAt`: `createdAt` or, once it had ended, when it was resumed
+ * - `wakeAt`: of a suspended run: when it is due, 0 for at once, null when only a signal makes it due
  *
  * @since 0.1.0
  * @category models
@@ -35,12 +40,16 @@ export interface RunRow {
   readonly owner: string
   readonly heartbeatAt: number
   readonly seq: number
+  readonly signals: string
   readonly createdAt: number
+  readonly startedAt: number
   readonly finishedAt: number | null
+  readonly wakeAt: number | null
 }
 
 /**
- * The latest state of one module; `failure` is the JSON of a `Failure`.
+ * The latest state of one module, by its path; `failure` is the JSON of a `Failure`. `until`: when it goes on by itself,
+ * while it is suspended. `items`: of a map that has begun: how many it has.
  *
  * @since 0.1.0
  * @category models
@@ -53,13 +62,55 @@ export interface ModuleRow {
   readonly startedAt: number | null
   readonly finishedAt: number | null
   readonly failure: string | null
+  readonly until: number | null
+  readonly items: number | null
+}
+
+/**
+ * An item of a map that has ended. `output` is the JSON text of what it gave, null when there is none; `failure` is the
+ * JSON of a `Failure`. A stored one that completed stays; one that failed gives way to a later one.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface ItemRow {
+  readonly module: string
+  readonly index: number
+  readonly status: "completed" | "failed"
+  readonly output: string | null
+  readonly failure: string | null
+}
+
+/**
+ * The value of a shared cell, as a JSON text, by the path of the cell.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface SharedRow {
+  readonly cell: string
+  readonly value: string
+}
+
+/**
+ * What became of a signal: delivered, with the JSON text of its value (null for what JSON does not have), or closed,
+ * since the module's time ran out.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface SignalRow {
+  readonly runId: RunId
+  readonly module: string
+  readonly closed: boolean
+  readonly value: string | null
 }
 
 /**
  * The change of one module in a batch: its transitions there, folded into one row. A time or failure that is null is
- * kept from the stored row when that row is of the same attempt, and becomes null when it is of an
- * earlier one; `output` is the JSON text of a completed module's output, null when there is none. A change that may not
- * follow the stored row (`ModuleStatus.canFollow`) leaves it as it is.
+ * kept from the stored row when that row is of the same attempt, and becomes null when it is of an earlier one; `items`
+ * that is null is kept in both cases, and `until` in none. `output` is the JSON text of a completed module's output, null
+ * when there is none. A change that may not follow the stored row (`ModuleStatus.canFollow`) leaves it as it is.
  *
  * @since 0.1.0
  * @category models
@@ -69,9 +120,10 @@ export interface ModuleChange extends ModuleRow {
 }
 
 /**
- * What one batch holds of one run: its module rows, all its transitions in order, and, where the run itself changed
- * its status, that status. Several changes of one run in a batch count in their order. Transitions whose number the run
- * already has are left out.
+ * What one batch holds of one run: its module rows, the items that ended, the latest value of each shared cell that
+ * changed, all its transitions in order, and, where the run itself changed its status, that status. `wakeAt` counts only
+ * with the status `suspended`: when the run is due, null when only a signal makes it due. Several changes of one run in a
+ * batch count in their order. Transitions whose number the run already has are left out.
  *
  * @since 0.1.0
  * @category models
@@ -80,8 +132,23 @@ export interface RunChanges {
   readonly runId: RunId
   readonly epoch: number
   readonly modules: ReadonlyArray<ModuleChange>
+  readonly items: ReadonlyArray<ItemRow>
+  readonly shared: ReadonlyArray<SharedRow>
   readonly transitions: ReadonlyArray<Transition>
   readonly status: RunStatus | undefined
+  readonly wakeAt: number | null
+}
+
+/**
+ * What a new run takes over from another one.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Seed {
+  readonly modules: ReadonlyArray<ModuleChange>
+  readonly items: ReadonlyArray<ItemRow>
+  readonly transitions: ReadonlyArray<Transition>
 }
 
 /**
@@ -104,6 +171,47 @@ export type Claim =
   | { readonly _tag: "Unknown" }
 
 /**
+ * - `Settled`: this is what the signal is now; `was` is what it had been before: then nothing was changed
+ * - `UnknownSignal`: the run's `signals` do not have this path
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Signalled =
+  | { readonly _tag: "Settled"; readonly was: SignalRow | undefined }
+  | { readonly _tag: "UnknownSignal" }
+  | { readonly _tag: "Finished"; readonly run: RunRow }
+  | { readonly _tag: "Unknown" }
+
+/**
+ * What there is to be driven: runs that are due, earliest first, and when the next one will be (null: not by itself).
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Due {
+  readonly runs: ReadonlyArray<RunRow>
+  readonly nextAt: number | null
+}
+
+/**
+ * A run as it is stored at one moment.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Stored {
+  readonly run: RunRow
+  readonly modules: ReadonlyArray<ModuleRow>
+  readonly items: ReadonlyArray<{
+    readonly module: string
+    readonly status: "completed" | "failed"
+    readonly count: number
+  }>
+  readonly shared: ReadonlyArray<SharedRow>
+}
+
+/**
  * Where a page of `list` begins: after this run.
  *
  * @since 0.1.0
@@ -123,7 +231,11 @@ export interface RunCursor {
 export class RunStore extends Context.Tag("heddle/store/RunStore")<
   RunStore,
   {
-    /** Creates the run with epoch 1, status `running`, seq 0 and the heartbeat `createdAt`, unless its id is taken. */
+    /**
+     * Creates the run with epoch 1, status `running`, seq 0, `startedAt` and the heartbeat `createdAt`, unless its id is
+     * taken. With `seed` it begins with these modules, items and transitions, which count from seq 1; its own `seq` is
+     * that of the last of them.
+     */
     readonly open: (run: {
       readonly runId: RunId
       readonly dag: string
@@ -131,19 +243,28 @@ export class RunStore extends Context.Tag("heddle/store/RunStore")<
       readonly total: number
       readonly input: string
       readonly policy: string
+      readonly signals: string
       readonly owner: string
       readonly createdAt: number
+      readonly seed?: Seed | undefined
     }) => Effect.Effect<Opened, StoreError>
 
     /**
      * Makes `owner` the driver of an unfinished run that was let go or whose heartbeat is before `expiredBefore`, with
-     * the next epoch and the heartbeat `now`: from then on whoever held an earlier epoch can write nothing.
+     * the next epoch and the heartbeat `now`: from then on whoever held an earlier epoch can write nothing. A suspended
+     * run stays so until its driver writes otherwise.
+     *
+     * With `reopen` also a run that has ended and can be resumed (`Transition.isResumable`), whoever drove it last: it is
+     * `running` again since `now`, its module rows are as `RunSnapshot.reopenModule` makes them (times, failures and
+     * outputs become null), and the failed items of modules that are pending now are forgotten, as are their signals that
+     * were closed. The transitions stay: that the run is `running` again is for its driver to write.
      */
     readonly claim: (request: {
       readonly runId: RunId
       readonly owner: string
       readonly now: number
       readonly expiredBefore: number
+      readonly reopen: boolean
     }) => Effect.Effect<Claim, StoreError>
 
     /**
@@ -162,15 +283,44 @@ export class RunStore extends Context.Tag("heddle/store/RunStore")<
      * Writes a batch in one transaction: the module rows, the transitions and the runs' status, `seq` and
      * `finishedAt` (both from the transitions). A run that is finished, is unknown or has another epoch is left as it
      * is, and its changes given back (the same objects); the others are written.
+     *
+     * A run that is `suspended` after its changes while a signal, delivered or closed, is there for one of its suspended
+     * modules is due at once, whatever `wakeAt` says: no wake-up is lost.
      */
     readonly commit: (batch: ReadonlyArray<RunChanges>) => Effect.Effect<ReadonlyArray<RunChanges>, StoreError>
 
+    /**
+     * Delivers a signal or closes it, whichever comes first (one whose module has ended is closed), and makes a suspended run of which that module is suspended
+     * due at once, in the same transaction. A run that has ended takes none.
+     */
+    readonly signal: (signal: SignalRow) => Effect.Effect<Signalled, StoreError>
+
+    /** The signals of these runs that were delivered or closed, in no particular order. */
+    readonly signals: (runIds: ReadonlyArray<RunId>) => Effect.Effect<ReadonlyArray<SignalRow>, StoreError>
+
+    /**
+     * The runs of these Dags (by fingerprint) that nobody drives and that should be driven: suspended ones that are due,
+     * and running ones; nobody drives a run that was let go of or whose heartbeat is before `expiredBefore`. Running ones
+     * come first, then suspended ones by `wakeAt`; then by `createdAt` and id. At most `limit`. `nextAt`: the first time
+     * after `now` at which another one is due.
+     */
+    readonly due: (request: {
+      readonly fingerprints: ReadonlyArray<string>
+      readonly now: number
+      readonly expiredBefore: number
+      readonly limit: number
+    }) => Effect.Effect<Due, StoreError>
+
     readonly run: (runId: RunId) => Effect.Effect<Option.Option<RunRow>, StoreError>
 
-    /** A run and its modules that have left `pending`, in no particular order, without their outputs: at one moment. */
-    readonly get: (
-      runId: RunId
-    ) => Effect.Effect<Option.Option<{ readonly run: RunRow; readonly modules: ReadonlyArray<ModuleRow> }>, StoreError>
+    /**
+     * A run, its modules that have left `pending`, in no particular order and without their outputs, how many items of
+     * each map have ended, and its shared cells: at one moment.
+     */
+    readonly get: (runId: RunId) => Effect.Effect<Option.Option<Stored>, StoreError>
+
+    /** The items that have ended of the named modules, in no particular order. */
+    readonly items: (runId: RunId, modules: ReadonlyArray<string>) => Effect.Effect<ReadonlyArray<ItemRow>, StoreError>
 
     /** The outputs (JSON texts) of those of the named modules that have one. */
     readonly outputs: (

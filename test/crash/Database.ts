@@ -98,7 +98,7 @@ export const read = (filename: string, runId: RunId): Effect.Effect<Option.Optio
       // either all tables are there, or none is
       const tables = yield* tablesOf(select)
       if (tables.length === 0) return Option.none()
-      assert.deepStrictEqual(tables, ["inputs", "modules", "runs", "transitions"])
+      assert.deepStrictEqual(tables, ["inputs", "items", "modules", "runs", "shared", "signals", "transitions"])
       yield* select("BEGIN")
       const [run] = yield* select<Omit<StoredRun, "modules" | "history">>(
         `SELECT id, run_id AS runId, dag, fingerprint, status, owner, heartbeat_at AS heartbeatAt, epoch, seq,

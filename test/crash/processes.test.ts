@@ -363,7 +363,7 @@ layer(Processes.layer, { excludeTestServices: true })("two processes and one dat
       const modulesOf = ({ modules }: RunSnapshot.RunSnapshot) => Object.fromEntries(HashMap.toEntries(modules))
       for (const snapshot of seen) {
         const fold = Database.foldOf(run, snapshot.seq)
-        assert.deepStrictEqual({ ...snapshot, modules: {} }, { ...fold, modules: {} })
+        assert.deepStrictEqual({ ...snapshot, modules: {}, shared: {} }, { ...fold, modules: {}, shared: {} })
         assert.deepStrictEqual(modulesOf(snapshot), modulesOf(fold), `the modules of the snapshot at ${snapshot.seq}`)
       }
     })

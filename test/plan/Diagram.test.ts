@@ -110,7 +110,7 @@ describe("Diagram", () => {
         "[x](y)",
         "{a|b}",
         "`code`",
-        "<b>&lt;</b>",
+        "<b>&lt;",
         "#35;",
         "#quot;",
         "%% comment",
@@ -122,7 +122,7 @@ describe("Diagram", () => {
         "* star",
         "__init__",
         "a@b.com",
-        "https://www.example.org",
+        "www.example.org",
         "end",
         "日本語 👩‍👩‍👧 é"
       ]
@@ -150,6 +150,70 @@ describe("Diagram", () => {
         "  m1 --> o1"
       ])
     })
+  )
+
+  it.effect(
+    "draws each kind of module with a shape of its own, join rules, and dotted edges from routes to branches",
+    () =>
+      Effect.gen(function* () {
+        const child = Dag.make("child", { outputs: { store } })
+        const route = Module.route("route", { needs: { n }, branches: ["yes", "no]|"], choose: () => "yes" as const })
+        const signal = Module.signal("signal", { when: route.is("yes"), value: Schema.String })
+        const sleep = Module.sleep("sleep", { when: route.is("no]|"), duration: "1 day" })
+        const nested = Module.dag("nested", {
+          needs: { n },
+          when: route.is("yes"),
+          dag: child,
+          input: ({ n }) => ({ n })
+        })
+        const each = Module.map("each", {
+          needs: { n },
+          over: ({ n }) => [n],
+          output: Schema.Number,
+          run: (item) => Effect.succeed(item)
+        })
+        const join = Module.pure("join", { needs: { signal, sleep, nested, each }, join: "noneFailed", run: () => 1 })
+        const last = Module.make("last", {
+          needs: { join, route },
+          join: "always",
+          output: Schema.Void,
+          run: () => Effect.void
+        })
+        const dag = Dag.make("all", { outputs: { last } })
+        assert.strictEqual(
+          yield* Diagram.mermaid(dag),
+          `flowchart LR
+  m0[/"n"/]
+  m1[/"each"\\]
+  m2{"route"}
+  m3[["nested"]]
+  m4{{"signal"}}
+  m5{{"sleep"}}
+  m6("join<br/>noneFailed")
+  m7["last<br/>always"]
+  o0(["last"])
+  m0 --> m1
+  m0 --> m2
+  m0 --> m3
+  m2 -.->|"yes"| m3
+  m2 -.->|"yes"| m4
+  m2 -.->|"no#93;#124;"| m5
+  m1 --> m6
+  m3 --> m6
+  m4 --> m6
+  m5 --> m6
+  m6 --> m7
+  m2 --> m7
+  m7 --> o0
+`
+        )
+        const text = yield* Diagram.mermaid(dag, {
+          snapshot: snapshotOf({ signal: "suspended", nested: "running", "nested/store": "failed" })
+        })
+        assert.include(text, 'm3[["nested"]]:::running')
+        assert.include(text, 'm4{{"signal"}}:::suspended')
+        assert.notInclude(text, "failed")
+      })
   )
 
   it.effect("cuts long names, between characters", () =>

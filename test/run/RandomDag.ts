@@ -3,7 +3,7 @@
  * must give by a computation that knows nothing of the engine.
  */
 import { Effect, FastCheck as fc, Schema } from "effect"
-import { Dag, Module } from "heddle"
+import { Dag, Failed, Module } from "heddle"
 
 export interface Vertex {
   readonly kind: "pure" | "pureStored" | "effect"
@@ -74,7 +74,7 @@ const unencodable = NaN
  */
 export const dag = (vertices: ReadonlyArray<Vertex>, log: Log, written = 0) => {
   const seed = Module.input("seed", Schema.Number)
-  const modules: Array<Module.Of<number, Boom, never, Module.Input<"seed", number>>> = []
+  const modules: Array<Module.Of<number, Boom, never, Module.Input<"seed", number>, Failed | Boom>> = []
   vertices.forEach((vertex, index) => {
     const name = nameOf(index)
     const upstream = Object.fromEntries(needsOf(vertices, index).map((need) => [nameOf(need), modules[need]!]))

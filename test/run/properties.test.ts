@@ -46,7 +46,11 @@ const observe = (vertices: ReadonlyArray<RandomDag.Vertex>, seed: number, option
 const modulesOf = (snapshot: RunSnapshot.RunSnapshot) =>
   Object.fromEntries(Array.from(HashMap.entries(snapshot.modules)).sort(([a], [b]) => (a < b ? -1 : 1)))
 
-const plain = (snapshot: RunSnapshot.RunSnapshot) => ({ ...snapshot, modules: modulesOf(snapshot) })
+const plain = (snapshot: RunSnapshot.RunSnapshot) => ({
+  ...snapshot,
+  modules: modulesOf(snapshot),
+  shared: Object.fromEntries(snapshot.shared)
+})
 
 const statusesOf = (snapshot: RunSnapshot.RunSnapshot, size: number) =>
   Array.from({ length: size }, (_, index) => RunSnapshot.module(snapshot, RandomDag.nameOf(index)).status)
@@ -87,7 +91,7 @@ const invariants = (
   assert.deepStrictEqual(plain(history.reduce(RunSnapshot.evolve, empty)), plain(live), "the fold of the history")
   const finals = new Map<string, Transition.ModuleTransition>()
   for (const transition of history) {
-    if (transition._tag === "RunTransition") continue
+    if (transition._tag !== "ModuleTransition") continue
     const index = Number(transition.module.slice(1))
     if (transition.status === "running" || transition.status === "completed") {
       for (const need of transition.module === "seed" ? [] : RandomDag.needsOf(vertices, index)) {

@@ -73,7 +73,8 @@ export const newRun = (name: string) => ({
   fingerprint: "f",
   total: 10,
   input: "{}",
-  policy: JSON.stringify({ concurrency: "unbounded", onFailure: "failFast", durability: "committed" })
+  policy: JSON.stringify({ concurrency: "unbounded", onFailure: "failFast", durability: "committed" }),
+  signals: '["ask","orders/:/ask"]'
 })
 
 /** Lets a fiber make one step at a time, in turn with the others, so that they come between any two of its steps. */

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Chunk, Context, Effect, Exit, Fiber, Layer, Logger, Option, Scope, TestClock } from "effect"
 import { RunLease, RunStore } from "heddle"
+import type { Transition } from "heddle"
 import * as ControlledStore from "./ControlledStore.js"
 
 /** Until nothing happens any more; no time passes. */
@@ -37,14 +38,17 @@ const claimed = (lease: typeof RunLease.RunLease.Service) =>
     return claim.held
   })
 
-const finish = Effect.gen(function* () {
-  const store = yield* RunStore.RunStore
-  const transition = { _tag: "RunTransition", seq: 1, at: 5, status: "completed", epoch: 1 } as const
-  const refused = yield* store.commit([
-    { runId, epoch: 1, modules: [], transitions: [transition], status: "completed" }
-  ])
-  assert.deepStrictEqual(refused, [])
-})
+/** The first driver's run takes a status. */
+const become = (status: Transition.RunStatus, fields: { readonly name?: string; readonly wakeAt?: number } = {}) =>
+  Effect.gen(function* () {
+    const store = yield* RunStore.RunStore
+    const transition = { _tag: "RunTransition", seq: 1, at: 5, status, epoch: 1 } as const
+    const changes = { epoch: 1, modules: [], items: [], shared: [], transitions: [transition], status }
+    const { runId } = ControlledStore.newRun(fields.name ?? "a")
+    assert.deepStrictEqual(yield* store.commit([{ runId, ...changes, wakeAt: fields.wakeAt ?? null }]), [])
+  })
+
+const finish = become("completed")
 
 describe("RunLease", () => {
   describe("open", () => {
@@ -56,6 +60,46 @@ describe("RunLease", () => {
         assert.deepStrictEqual(held.run, yield* row)
         const { heartbeatAt, owner, status } = held.run
         assert.deepStrictEqual([owner, status, heartbeatAt], ["one", "running", 1000])
+      }).pipe(Effect.provide(ControlledStore.layer))
+    )
+
+    it.scoped("creates a run that begins with what another one has done", () =>
+      Effect.gen(function* () {
+        const store = yield* RunStore.RunStore
+        const lease = yield* leaseOf({ owner: "one" })
+        const transitions = ["scheduled", "running", "completed"] as const
+        const module = {
+          module: "m",
+          status: "completed",
+          attempt: 1,
+          scheduledAt: 1,
+          startedAt: 2,
+          finishedAt: 3,
+          failure: null,
+          until: null,
+          items: null
+        } as const
+        const opened = yield* lease.open({
+          ...run,
+          seed: {
+            modules: [{ ...module, output: "7" }],
+            items: [],
+            transitions: transitions.map((status, i) => ({
+              _tag: "ModuleTransition",
+              seq: i + 1,
+              at: i,
+              module: "m",
+              status,
+              attempt: 1
+            }))
+          }
+        })
+        assert(opened._tag === "Created")
+        assert.deepStrictEqual(opened.held.run, yield* row)
+        assert.strictEqual(opened.held.run.seq, 3)
+        assert.deepStrictEqual(Option.getOrThrow(yield* store.get(runId)).modules, [module])
+        yield* TestClock.adjust("1 second")
+        assert.strictEqual((yield* row).heartbeatAt, 1000)
       }).pipe(Effect.provide(ControlledStore.layer))
     )
 
@@ -288,6 +332,43 @@ describe("RunLease", () => {
       }).pipe(Effect.provide(ControlledStore.layer))
     )
 
+    it.scoped("takes a suspended run, which stays so, and keeps it", () =>
+      Effect.gen(function* () {
+        const first = yield* leaseOf({ owner: "one" })
+        const held = yield* opened(first)
+        yield* become("suspended", { wakeAt: 70 })
+        yield* first.release(held.claim)
+        const second = yield* leaseOf({ owner: "two" })
+        const { run } = yield* claimed(second)
+        assert.deepStrictEqual([run.status, run.wakeAt, run.owner], ["suspended", 70, "two"])
+        yield* TestClock.adjust("1 minute")
+        assert.strictEqual((yield* row).heartbeatAt, 60_000)
+      }).pipe(Effect.provide(ControlledStore.layer))
+    )
+
+    for (const status of ["failed", "cancelled", "timedOut", "completed", "stopped"] as const) {
+      const resumable = status === "failed" || status === "cancelled" || status === "timedOut"
+      it.scoped(`${resumable ? "reopens" : "does not reopen"} a run that is ${status}, when asked to`, () =>
+        Effect.gen(function* () {
+          const lease = yield* leaseOf({ owner: "one" })
+          const { claim } = yield* opened(lease)
+          yield* become(status)
+          yield* lease.release(claim)
+          yield* TestClock.adjust("3 seconds")
+          assert.deepStrictEqual(yield* lease.claim(runId), { _tag: "Gone" })
+          assert.deepStrictEqual(yield* lease.claim(runId, { reopen: false }), { _tag: "Gone" })
+          const reopened = yield* lease.claim(runId, { reopen: true })
+          if (!resumable) return assert.deepStrictEqual(reopened, { _tag: "Gone" })
+          assert(reopened._tag === "Claimed")
+          assert.deepStrictEqual(reopened.held.claim, { runId, epoch: 2 })
+          assert.deepStrictEqual(reopened.held.run, yield* row)
+          assert.deepStrictEqual([(yield* row).status, (yield* row).startedAt], ["running", 3000])
+          yield* TestClock.adjust("1 second")
+          assert.strictEqual((yield* row).heartbeatAt, 4000)
+        }).pipe(Effect.provide(ControlledStore.layer))
+      )
+    }
+
     it.scoped("of many at once is given to one", () =>
       Effect.gen(function* () {
         const first = yield* leaseOf()
@@ -301,6 +382,61 @@ describe("RunLease", () => {
           1
         )
         assert.strictEqual((yield* row).epoch, 2)
+      }).pipe(Effect.provide(ControlledStore.layer))
+    )
+  })
+
+  describe("due", () => {
+    it.scoped("gives the runs that were cut off when their heartbeat has expired, and those that were let go of", () =>
+      Effect.gen(function* () {
+        const { die, lease } = yield* dying({ owner: "one" })
+        for (const name of ["a", "b"]) yield* opened(lease, name)
+        const second = yield* leaseOf({ owner: "two" })
+        const due = Effect.map(second.due(["f", "other"], 9), ({ nextAt, runs }) => {
+          assert.isNull(nextAt)
+          return runs.map(({ runId }): string => runId)
+        })
+        const held = yield* opened(second, "c")
+        yield* TestClock.adjust("2500 millis")
+        yield* die
+        yield* TestClock.adjust("4500 millis")
+        assert.deepStrictEqual(yield* due, [])
+        yield* TestClock.adjust(1)
+        assert.deepStrictEqual(yield* due, ["a", "b"])
+        yield* second.release(held.claim)
+        assert.deepStrictEqual(yield* due, ["a", "b", "c"])
+        assert.deepStrictEqual((yield* second.due(["f"], 2)).runs.length, 2)
+        assert.deepStrictEqual(yield* second.due(["other"], 2), { runs: [], nextAt: null })
+        yield* claimed(second)
+        assert.deepStrictEqual(yield* due, ["b", "c"])
+      }).pipe(Effect.provide(ControlledStore.layer))
+    )
+
+    it.scoped("gives suspended runs at their time, and tells the next one", () =>
+      Effect.gen(function* () {
+        const lease = yield* leaseOf()
+        for (const [name, wakeAt] of [
+          ["a", 3000],
+          ["b", 1000],
+          ["c", undefined]
+        ] as const) {
+          const { claim } = yield* opened(lease, name)
+          yield* become("suspended", { name, ...(wakeAt === undefined ? undefined : { wakeAt }) })
+          yield* lease.release(claim)
+        }
+        const due = Effect.map(lease.due(["f"], 9), ({ nextAt, runs }) => [
+          runs.map(({ runId }): string => runId),
+          nextAt
+        ])
+        assert.deepStrictEqual(yield* due, [[], 1000])
+        yield* TestClock.adjust(999)
+        assert.deepStrictEqual(yield* due, [[], 1000])
+        yield* TestClock.adjust(1)
+        assert.deepStrictEqual(yield* due, [["b"], 3000])
+        yield* TestClock.adjust("2 seconds")
+        assert.deepStrictEqual(yield* due, [["b", "a"], null])
+        yield* claimed(lease)
+        assert.deepStrictEqual(yield* due, [["b"], null])
       }).pipe(Effect.provide(ControlledStore.layer))
     )
   })
@@ -340,7 +476,13 @@ describe("RunLease", () => {
         for (const { claim } of [a, b, c]) yield* lease.watch(claim, () => lost.push(claim.runId))
         yield* finish
         yield* lease.release(b.claim)
-        yield* (yield* RunStore.RunStore).claim({ runId: b.claim.runId, owner: "other", now: 0, expiredBefore: 0 })
+        yield* (yield* RunStore.RunStore).claim({
+          runId: b.claim.runId,
+          owner: "other",
+          now: 0,
+          expiredBefore: 0,
+          reopen: false
+        })
         yield* lease.watch(b.claim, () => lost.push("b, which nobody holds"))
         yield* TestClock.adjust("1 minute")
         assert.deepStrictEqual(lost, [])
@@ -369,24 +511,33 @@ describe("RunLease", () => {
   })
 
   describe("release", () => {
-    it.scoped("that the store does not take is logged; then the heartbeat has to expire", () =>
-      Effect.gen(function* () {
-        const control = yield* ControlledStore.ControlledStore
-        const lines: Array<string> = []
-        const logger = Logger.make(({ logLevel, message }) => void lines.push(`${logLevel.label} ${String(message)}`))
-        const first = yield* leaseOf({ owner: "one" })
-        const held = yield* opened(first)
-        control.release = () => Effect.fail(ControlledStore.broken("busy"))
-        yield* first.release(held.claim).pipe(Effect.provide(Logger.add(logger)))
-        assert.lengthOf(lines, 1)
-        assert.include(lines[0], 'WARN run "a" could not be let go of: its heartbeat has to expire')
-        const second = yield* leaseOf({ owner: "two" })
-        yield* TestClock.adjust("5 seconds")
-        assert.strictEqual((yield* Effect.flip(second.claim(runId)))._tag, "RunHeld")
-        yield* TestClock.adjust(1)
-        assert.strictEqual((yield* claimed(second)).claim.epoch, 2)
-      }).pipe(Effect.provide(ControlledStore.layer))
-    )
+    const faults: Record<string, ControlledStore.Control["release"]> = {
+      fails: () => Effect.fail(ControlledStore.broken("busy")),
+      dies: () => Effect.die("broken"),
+      throws: () => {
+        throw new Error("broken")
+      }
+    }
+    for (const [title, fault] of Object.entries(faults)) {
+      it.scoped(`on which the store ${title} is logged; then the heartbeat has to expire`, () =>
+        Effect.gen(function* () {
+          const control = yield* ControlledStore.ControlledStore
+          const lines: Array<string> = []
+          const logger = Logger.make(({ logLevel, message }) => void lines.push(`${logLevel.label} ${String(message)}`))
+          const first = yield* leaseOf({ owner: "one" })
+          const held = yield* opened(first)
+          control.release = fault
+          yield* first.release(held.claim).pipe(Effect.provide(Logger.add(logger)))
+          assert.lengthOf(lines, 1)
+          assert.include(lines[0], 'WARN run "a" could not be let go of: its heartbeat has to expire')
+          const second = yield* leaseOf({ owner: "two" })
+          yield* TestClock.adjust("5 seconds")
+          assert.strictEqual((yield* Effect.flip(second.claim(runId)))._tag, "RunHeld")
+          yield* TestClock.adjust(1)
+          assert.strictEqual((yield* claimed(second)).claim.epoch, 2)
+        }).pipe(Effect.provide(ControlledStore.layer))
+      )
+    }
 
     it.scoped("of a run that has ended changes nothing of it", () =>
       Effect.gen(function* () {
@@ -399,4 +550,25 @@ describe("RunLease", () => {
       }).pipe(Effect.provide(ControlledStore.layer))
     )
   })
+
+  it.scoped("forget asks nothing of the store: the heartbeat expires", () =>
+    Effect.gen(function* () {
+      const control = yield* ControlledStore.ControlledStore
+      const first = yield* leaseOf({ owner: "one" })
+      const held = yield* opened(first)
+      yield* TestClock.adjust("2500 millis")
+      control.release = () => Effect.dieMessage("not asked")
+      yield* first.forget(held.claim)
+      const second = yield* leaseOf({ owner: "two" })
+      yield* TestClock.adjust("4500 millis")
+      assert.strictEqual((yield* Effect.flip(second.claim(runId)))._tag, "RunHeld")
+      yield* TestClock.adjust(1)
+      const next = yield* claimed(second)
+      // the former claim is not that of the present driver
+      yield* second.forget(held.claim)
+      yield* TestClock.adjust("10 seconds")
+      assert.strictEqual((yield* row).heartbeatAt, 17_001)
+      assert.strictEqual((yield* row).epoch, next.claim.epoch)
+    }).pipe(Effect.provide(ControlledStore.layer))
+  )
 })

@@ -10,6 +10,7 @@ import {
   Fiber,
   Layer,
   Logger,
+  Metric,
   Option,
   Scope,
   TestClock
@@ -17,6 +18,7 @@ import {
 import { ModuleStatus, RunError, RunId, RunSnapshot, RunStore, StateWriter } from "heddle"
 import type { Transition } from "heddle"
 import type { StoreError } from "heddle/model/StoreError"
+import * as Telemetry from "heddle/model/Telemetry"
 import type { Claim, Update } from "heddle/state/Update"
 import { numRuns } from "../numRuns.js"
 import * as ControlledStore from "./ControlledStore.js"
@@ -328,12 +330,16 @@ describe("StateWriter", () => {
 
         assert.lengthOf(control.written, 1)
         const [changes] = control.written[0]!
-        const row = { module: "m", status: "completed", attempt: 1, failure: null } as const
+        const row = { module: "m", status: "completed", attempt: 1, failure: null, until: null, items: null } as const
         const times = { scheduledAt: 1001, startedAt: 1002, finishedAt: 1003 }
         assert.deepStrictEqual(changes!.modules, [{ ...row, ...times, output: "42" }])
         assert.deepStrictEqual(yield* rows("a"), [{ ...row, ...times }])
         assert.deepStrictEqual(
-          (yield* store.history(a.runId, { after: 0, limit: 10 })).map(({ at, seq, status }) => [seq, at, status]),
+          (yield* store.history(a.runId, { after: 0, limit: 10 })).map((transition) => [
+            transition.seq,
+            transition.at,
+            transition._tag === "ModuleTransition" ? transition.status : undefined
+          ]),
           [
             [1, 1001, "scheduled"],
             [2, 1002, "running"],
@@ -341,6 +347,96 @@ describe("StateWriter", () => {
           ]
         )
         assert.deepStrictEqual([...(yield* store.outputs(a.runId, ["m"]))], [["m", "42"]])
+      }).pipe(Effect.provide(ControlledStore.layer))
+    )
+
+    it.scoped("items, shared cells and the run's own status are folded into their rows, and counted", () =>
+      Effect.gen(function* () {
+        const control = yield* ControlledStore.ControlledStore
+        const store = yield* RunStore.RunStore
+        const writer = yield* writerOf()
+        const a = yield* openRun("a")
+        const failure = { kind: "error", message: "no", cause: "no" } as const
+        const bodies = [
+          { _tag: "ModuleTransition", module: "m", status: "running", attempt: 1, items: 3 },
+          { _tag: "ItemTransition", module: "m", index: 0, status: "failed", failure },
+          { _tag: "ItemTransition", module: "m", index: 2, status: "completed", shared: { c: 1, d: [null] } },
+          { _tag: "SharedTransition", shared: { c: 2 } },
+          { _tag: "ModuleTransition", module: "ask", status: "suspended", attempt: 1, until: 60 },
+          { _tag: "ModuleTransition", module: "nap", status: "suspended", attempt: 1, until: 50 },
+          { _tag: "ModuleTransition", module: "nap", status: "completed", attempt: 1, shared: { c: 3 } },
+          { _tag: "RunTransition", status: "suspended", epoch: 1, until: 40 },
+          { _tag: "RunTransition", status: "running", epoch: 1 },
+          { _tag: "RunTransition", status: "suspended", epoch: 1, until: 60 }
+        ] as const
+        const transitions = bodies.map((body, i): Transition.Transition => ({ ...body, seq: i + 1, at: i }))
+        const output = (transition: Transition.Transition) =>
+          transition._tag === "ItemTransition" && transition.status === "completed" ? "7" : null
+        const before = yield* Metric.value(Telemetry.writerCoalesced)
+        for (const transition of transitions) {
+          yield* writer.update({ claim: a.claim, transition, output: output(transition), durable: false })
+        }
+        yield* writer.flush
+
+        const times = { scheduledAt: null, startedAt: null, finishedAt: null }
+        const none = { ...times, attempt: 1, failure: null, until: null, items: null, output: null }
+        assert.deepStrictEqual(control.written, [
+          [
+            {
+              runId: a.runId,
+              epoch: 1,
+              modules: [
+                { ...none, module: "m", status: "running", startedAt: 0, items: 3 },
+                { ...none, module: "ask", status: "suspended", until: 60 },
+                { ...none, module: "nap", status: "completed", finishedAt: 6 }
+              ],
+              items: [
+                { module: "m", index: 0, status: "failed", output: null, failure: JSON.stringify(failure) },
+                { module: "m", index: 2, status: "completed", output: "7", failure: null }
+              ],
+              shared: [
+                { cell: "c", value: "3" },
+                { cell: "d", value: "[null]" }
+              ],
+              transitions,
+              status: "suspended",
+              wakeAt: 60
+            }
+          ]
+        ])
+        assert.deepStrictEqual(yield* store.history(a.runId, { after: 0, limit: 99 }), transitions)
+        // the live cell's, the nap's first one and the run's first two
+        const after = yield* Metric.value(Telemetry.writerCoalesced)
+        assert.strictEqual(after.count - before.count, 4)
+      }).pipe(Effect.provide(ControlledStore.layer))
+    )
+
+    it.scoped("a run that is not suspended has no time to wake", () =>
+      Effect.gen(function* () {
+        const control = yield* ControlledStore.ControlledStore
+        const writer = yield* writerOf()
+        const a = yield* openRun("a")
+        const run = (seq: number, status: Transition.RunStatus, until?: number): Update => ({
+          claim: a.claim,
+          transition: {
+            _tag: "RunTransition",
+            seq,
+            at: seq,
+            status,
+            epoch: 1,
+            ...(until === undefined ? undefined : { until })
+          },
+          output: null,
+          durable: true
+        })
+        yield* writer.updateDurable(run(1, "suspended"))
+        yield* writer.updateDurable(run(2, "suspended", 0))
+        yield* writer.updateDurable(run(3, "running", 5))
+        yield* writer.updateDurable(run(4, "failed", 5))
+        assert.deepStrictEqual(
+          control.written.map(([changes]) => changes?.wakeAt),
+          [null, 0, null, null]
+        )
       }).pipe(Effect.provide(ControlledStore.layer))
     )
 
@@ -592,7 +688,7 @@ describe("StateWriter", () => {
         const writer = yield* writerOf()
         const [a, b] = [yield* openRun("a"), yield* openRun("b")]
         yield* writer.updateDurable(a.module("m", "running"))
-        yield* store.claim({ runId: a.runId, owner: "other", now: 10, expiredBefore: 10 })
+        yield* store.claim({ runId: a.runId, owner: "other", now: 10, expiredBefore: 10, reopen: false })
         const next = updatesOf({ runId: a.runId, epoch: 2 })
         const { offer } = observer(writer)
         const updates = [
@@ -1036,7 +1132,7 @@ describe("StateWriter", () => {
                   return poisoned.add(names[action.run]!)
                 case "TakeOver": {
                   const { runId } = runs[action.run]!
-                  return yield* store.claim({ runId, owner: "other", now: 1, expiredBefore: 1 })
+                  return yield* store.claim({ runId, owner: "other", now: 1, expiredBefore: 1, reopen: false })
                 }
                 case "Wait":
                   return yield* TestClock.adjust(action.millis)

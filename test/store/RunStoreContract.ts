@@ -19,6 +19,7 @@ export const newRun = (name: string, fields?: { readonly dag?: string; readonly 
   total: 3,
   input: `{"cart":"${name}"}`,
   policy: `{"name":"${name}"}`,
+  signals: '["ask","orders/:/ask"]',
   owner: "one",
   createdAt: fields?.createdAt ?? 1000
 })
@@ -56,6 +57,8 @@ export const moduleChange = (module: string, fields?: Partial<ModuleChange>): Mo
   startedAt: null,
   finishedAt: null,
   failure: null,
+  until: null,
+  items: null,
   output: null,
   ...fields
 })
@@ -64,14 +67,31 @@ export const changesOf = (name: string, fields?: Partial<RunChanges>): RunChange
   runId: runId(name),
   epoch: 1,
   modules: [],
+  items: [],
+  shared: [],
   transitions: [],
   status: undefined,
+  wakeAt: null,
   ...fields
 })
 
 const all = { after: 0, limit: Infinity }
 
 const byName = (rows: ReadonlyArray<ModuleRow>) => [...rows].sort((a, b) => (a.module < b.module ? -1 : 1))
+
+/** What a transition says of a module, an item or the run; shared cells have no status. */
+export const statusOf = (transition: Transition) =>
+  transition._tag === "SharedTransition" ? undefined : transition.status
+
+/** The row of a module in this state. */
+const changeOf = (module: string, state: RunSnapshot.ModuleState): ModuleChange => {
+  const { failure, items, ...fields } = state
+  return moduleChange(module, {
+    ...fields,
+    failure: failure === undefined ? null : JSON.stringify(failure),
+    items: items?.total ?? null
+  })
+}
 
 /** One changed module with its transition. */
 const step = (name: string, seq: number, module: string, status: ModuleStatus, fields?: Partial<ModuleChange>) =>
@@ -127,7 +147,9 @@ export const contract = (name: string, layer: () => StoreLayer): void => {
             epoch: 1,
             heartbeatAt: 1000,
             seq: 0,
-            finishedAt: null
+            startedAt: 1000,
+            finishedAt: null,
+            wakeAt: null
           })
         })
       )
@@ -186,7 +208,7 @@ export const contract = (name: string, layer: () => StoreLayer): void => {
     })
 
     describe("claim", () => {
-      const request = { runId: runId("a"), owner: "two", now: 5000 }
+      const request = { runId: runId("a"), owner: "two", now: 5000, reopen: false }
 
       test(
         "of a run nobody knows",
@@ -267,7 +289,7 @@ export const contract = (name: string, layer: () => StoreLayer): void => {
           yield* store.open(newRun("a"))
           const claims = yield* Effect.forEach(
             Array.range(1, 20),
-            (i) => store.claim({ runId: runId("a"), owner: `o${i}`, now: 9000, expiredBefore: 5000 }),
+            (i) => store.claim({ runId: runId("a"), owner: `o${i}`, now: 9000, expiredBefore: 5000, reopen: false }),
             { concurrency: "unbounded" }
           )
           assert.strictEqual(claims.filter(({ _tag }) => _tag === "Claimed").length, 1)
@@ -281,7 +303,7 @@ export const contract = (name: string, layer: () => StoreLayer): void => {
       Effect.gen(function* () {
         const store = yield* RunStore
         for (const id of ["held", "taken", "finished", "released"]) yield* store.open(newRun(id))
-        yield* store.claim({ runId: runId("taken"), owner: "two", now: 2000, expiredBefore: 2000 })
+        yield* store.claim({ runId: runId("taken"), owner: "two", now: 2000, expiredBefore: 2000, reopen: false })
         yield* store.commit([
           changesOf("finished", { transitions: [runTransition(1, "completed")], status: "completed" })
         ])
@@ -344,7 +366,7 @@ export const contract = (name: string, layer: () => StoreLayer): void => {
         Effect.gen(function* () {
           const store = yield* RunStore
           for (const id of ["first", "stale", "finished", "last"]) yield* store.open(newRun(id))
-          yield* store.claim({ runId: runId("stale"), owner: "two", now: 2000, expiredBefore: 2000 })
+          yield* store.claim({ runId: runId("stale"), owner: "two", now: 2000, expiredBefore: 2000, reopen: false })
           yield* store.commit([
             changesOf("finished", { transitions: [runTransition(1, "cancelled")], status: "cancelled" })
           ])
@@ -380,7 +402,7 @@ export const contract = (name: string, layer: () => StoreLayer): void => {
           ]
           assert.deepStrictEqual(yield* store.commit(batch), [batch[1]!, batch[4]!])
           assert.deepStrictEqual(
-            (yield* store.history(runId("a"), all)).map(({ seq, status }) => [seq, status]),
+            (yield* store.history(runId("a"), all)).map((transition) => [transition.seq, statusOf(transition)]),
             [
               [1, "running"],
               [2, "completed"],
@@ -692,9 +714,7 @@ export const contract = (name: string, layer: () => StoreLayer): void => {
             yield* store.commit([
               changesOf("a", {
                 transitions,
-                modules: HashMap.toEntries(folded).map(([module, state]) =>
-                  moduleChange(module, { ...state, failure: state.failure ? JSON.stringify(state.failure) : null })
-                )
+                modules: HashMap.toEntries(folded).map(([module, state]) => changeOf(module, state))
               })
             ])
           }
@@ -708,10 +728,7 @@ export const contract = (name: string, layer: () => StoreLayer): void => {
             byName(yield* modulesOf(store, runId("a"))),
             byName(
               HashMap.toEntries(folded.modules).map(([module, state]) => {
-                const { output: _, ...row } = moduleChange(module, {
-                  ...state,
-                  failure: state.failure ? JSON.stringify(state.failure) : null
-                })
+                const { output: _, ...row } = changeOf(module, state)
                 return row
               })
             )
@@ -723,36 +740,71 @@ export const contract = (name: string, layer: () => StoreLayer): void => {
   })
 }
 
-const { constantFrom, integer, nat, oneof, option, record, array } = FastCheck
+const { array, boolean, constant, constantFrom, integer, jsonValue, nat, oneof, option, record, string } = FastCheck
 
 const anyRun = constantFrom("a", "b", "😀", "\uffee").map(runId)
 const anyEpoch = constantFrom(1, 1, 1, 2, 3)
 const anyTime = oneof(nat(20), FastCheck.double({ min: 0, max: 20, noNaN: true }))
-const anyRunStatus = constantFrom<RunStatus>("running", "completed", "failed", "cancelled")
-const anyModule = constantFrom("m", "n", "o'p")
+const anyRunStatus = constantFrom<RunStatus>(
+  ...([
+    "running",
+    "running",
+    "suspended",
+    "suspended",
+    "completed",
+    "failed",
+    "cancelled",
+    "timedOut",
+    "stopped"
+  ] as const)
+)
+const modules = ["m", "n", "o'p", "orders/0/ask"]
+const anyModule = constantFrom(...modules)
+const anySignal = constantFrom(...modules, "orders/x/ask", "orders/:/ask")
 const maybeTime = option(anyTime)
+const anySeq = integer({ min: 1, max: 12 })
+const anyFailure = constantFrom(undefined, failure)
+const anyShared = FastCheck.dictionary(constantFrom("x", "y", "o/x"), jsonValue({ maxDepth: 1 }), { maxKeys: 2 })
 
-const anyTransition = oneof(
+/** Without the fields that are undefined: they are optional. */
+const defined = <A extends object>(value: A): A =>
+  Object.fromEntries(Object.entries(value).filter(([, field]) => field !== undefined)) as A
+
+const anyTransition: FastCheck.Arbitrary<Transition> = oneof(
   record({
-    _tag: FastCheck.constant("ModuleTransition" as const),
-    seq: integer({ min: 1, max: 12 }),
+    _tag: constant("ModuleTransition" as const),
+    seq: anySeq,
     at: anyTime,
     module: anyModule,
     status: constantFrom(...ModuleStatus.literals),
-    attempt: nat(2)
+    attempt: nat(2),
+    failure: anyFailure,
+    until: option(anyTime, { nil: undefined }),
+    items: option(nat(5), { nil: undefined }),
+    shared: option(anyShared, { nil: undefined })
   }),
   record({
-    _tag: FastCheck.constant("RunTransition" as const),
-    seq: integer({ min: 1, max: 12 }),
+    _tag: constant("ItemTransition" as const),
+    seq: anySeq,
+    at: anyTime,
+    module: anyModule,
+    index: nat(3),
+    status: constantFrom("completed" as const, "failed" as const),
+    failure: anyFailure,
+    shared: option(anyShared, { nil: undefined })
+  }),
+  record({ _tag: constant("SharedTransition" as const), seq: anySeq, at: anyTime, shared: anyShared }),
+  record({
+    _tag: constant("RunTransition" as const),
+    seq: anySeq,
     at: anyTime,
     status: anyRunStatus,
-    epoch: anyEpoch
+    epoch: anyEpoch,
+    until: option(anyTime, { nil: undefined })
   })
-)
+).map(defined)
 
-const anyChanges = record({
-  runId: anyRun,
-  epoch: anyEpoch,
+const anyRows = {
   modules: array(
     record({
       module: anyModule,
@@ -761,46 +813,93 @@ const anyChanges = record({
       scheduledAt: maybeTime,
       startedAt: maybeTime,
       finishedAt: maybeTime,
-      failure: option(FastCheck.string()),
-      output: option(FastCheck.string())
+      failure: option(string()),
+      until: maybeTime,
+      items: option(nat(5)),
+      output: option(string())
     }),
     { maxLength: 4 }
   ),
-  transitions: array(anyTransition, { maxLength: 5 }),
-  status: option(anyRunStatus, { nil: undefined, freq: 2 })
+  items: array(
+    record({
+      module: anyModule,
+      index: nat(3),
+      status: constantFrom("completed" as const, "failed" as const),
+      output: option(string()),
+      failure: option(string())
+    }),
+    { maxLength: 4 }
+  ),
+  transitions: array(anyTransition, { maxLength: 5 })
+}
+
+const anyChanges = record({
+  runId: anyRun,
+  epoch: anyEpoch,
+  ...anyRows,
+  shared: array(record({ cell: constantFrom("x", "y"), value: string() }), { maxLength: 2 }),
+  status: option(anyRunStatus, { nil: undefined, freq: 2 }),
+  wakeAt: maybeTime
 })
 
 const anyOperation = oneof(
   {
     weight: 3,
-    arbitrary: record({ _tag: FastCheck.constant("open" as const), runId: anyRun, dag: anyModule, createdAt: nat(3) })
+    arbitrary: record({
+      _tag: constant("open" as const),
+      runId: anyRun,
+      dag: anyModule,
+      createdAt: nat(3),
+      seed: option(record(anyRows), { nil: undefined })
+    })
   },
   {
     weight: 2,
     arbitrary: record({
-      _tag: FastCheck.constant("claim" as const),
+      _tag: constant("claim" as const),
       runId: anyRun,
       now: anyTime,
-      expiredBefore: anyTime
+      expiredBefore: anyTime,
+      reopen: boolean()
     })
   },
   {
     weight: 1,
     arbitrary: record({
-      _tag: FastCheck.constant("heartbeat" as const),
+      _tag: constant("heartbeat" as const),
       runs: array(record({ runId: anyRun, epoch: anyEpoch }), { maxLength: 3 }),
       now: anyTime
     })
   },
-  { weight: 1, arbitrary: record({ _tag: FastCheck.constant("release" as const), runId: anyRun, epoch: anyEpoch }) },
+  { weight: 1, arbitrary: record({ _tag: constant("release" as const), runId: anyRun, epoch: anyEpoch }) },
   {
     weight: 8,
-    arbitrary: record({ _tag: FastCheck.constant("commit" as const), batch: array(anyChanges, { maxLength: 4 }) })
+    arbitrary: record({ _tag: constant("commit" as const), batch: array(anyChanges, { maxLength: 4 }) })
+  },
+  {
+    weight: 3,
+    arbitrary: record({
+      _tag: constant("signal" as const),
+      runId: anyRun,
+      module: anySignal,
+      closed: boolean(),
+      value: option(string())
+    })
   },
   {
     weight: 2,
     arbitrary: record({
-      _tag: FastCheck.constant("list" as const),
+      _tag: constant("due" as const),
+      fingerprints: FastCheck.subarray(["f1", "f1", "f2"]),
+      now: anyTime,
+      expiredBefore: anyTime,
+      limit: nat(3)
+    })
+  },
+  {
+    weight: 2,
+    arbitrary: record({
+      _tag: constant("list" as const),
       status: option(anyRunStatus, { nil: undefined }),
       dag: option(anyModule, { nil: undefined }),
       limit: nat(4),
@@ -809,7 +908,7 @@ const anyOperation = oneof(
   },
   {
     weight: 2,
-    arbitrary: record({ _tag: FastCheck.constant("history" as const), runId: anyRun, after: nat(12), limit: nat(5) })
+    arbitrary: record({ _tag: constant("history" as const), runId: anyRun, after: nat(12), limit: nat(5) })
   }
 )
 
@@ -818,7 +917,7 @@ type Operation = typeof anyOperation extends FastCheck.Arbitrary<infer A> ? A : 
 const perform = (store: RunStore["Type"], operation: Operation): Effect.Effect<unknown, StoreError> => {
   switch (operation._tag) {
     case "open":
-      return store.open({ ...newRun(operation.runId), ...operation, owner: "one" })
+      return store.open({ ...newRun(operation.runId), signals: JSON.stringify(["m", "orders/:/ask"]), ...operation })
     case "claim":
       return store.claim({ ...operation, owner: "two" })
     case "heartbeat":
@@ -827,6 +926,12 @@ const perform = (store: RunStore["Type"], operation: Operation): Effect.Effect<u
       return store.release(operation)
     case "commit":
       return store.commit(operation.batch)
+    case "signal": {
+      const { _tag, ...signal } = operation
+      return store.signal(signal)
+    }
+    case "due":
+      return store.due(operation)
     case "list":
       return store.list(operation)
     case "history":
@@ -834,14 +939,25 @@ const perform = (store: RunStore["Type"], operation: Operation): Effect.Effect<u
   }
 }
 
+const sorted = <A>(rows: ReadonlyArray<A>, key: (row: A) => string) =>
+  [...rows].sort((a, b) => (key(a) < key(b) ? -1 : 1))
+
 const contents = (store: RunStore["Type"]) =>
   Effect.flatMap(store.list({ limit: 99 }), (runs) =>
     Effect.forEach(runs, (run) =>
-      Effect.all({
-        run: Effect.succeed(run),
-        modules: Effect.map(modulesOf(store, run.runId), byName),
-        outputs: Effect.map(store.outputs(run.runId, ["m", "n", "o'p"]), (outputs) => new Map([...outputs].sort())),
-        history: store.history(run.runId, all)
+      Effect.gen(function* () {
+        const stored = Option.getOrThrow(yield* store.get(run.runId))
+        assert.deepStrictEqual(stored.run, run)
+        return {
+          run,
+          modules: byName(stored.modules),
+          counts: sorted(stored.items, ({ module, status }) => `${status} ${module}`),
+          shared: sorted(stored.shared, ({ cell }) => cell),
+          items: sorted(yield* store.items(run.runId, modules), ({ index, module }) => `${index} ${module}`),
+          signals: sorted(yield* store.signals([run.runId]), ({ module }) => module),
+          outputs: new Map([...(yield* store.outputs(run.runId, modules))].sort()),
+          history: yield* store.history(run.runId, all)
+        }
       })
     )
   )

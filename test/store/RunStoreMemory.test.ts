@@ -2,9 +2,11 @@ import { assert, describe, it } from "@effect/vitest"
 import { Array, Effect, Option } from "effect"
 import { RunStore } from "../../src/store/RunStore.js"
 import * as RunStoreMemory from "../../src/store/RunStoreMemory.js"
+import { resumeContract } from "./ResumeContract.js"
 import { changesOf, contract, moduleTransition, newRun, runId, runTransition } from "./RunStoreContract.js"
 
 contract("RunStoreMemory", () => RunStoreMemory.layer())
+resumeContract("RunStoreMemory", () => RunStoreMemory.layer())
 
 describe("RunStoreMemory", () => {
   const finish = (name: string) =>
@@ -37,6 +39,21 @@ describe("RunStoreMemory", () => {
       assert.strictEqual((yield* store.list({ limit: Infinity })).length, 1000)
       assert.isTrue(Option.isNone(yield* store.run(runId("r0"))))
     }).pipe(Effect.provide(RunStoreMemory.layer()))
+  )
+
+  it.effect("keeps a finished run that is reopened, until it has finished again", () =>
+    Effect.gen(function* () {
+      const store = yield* RunStore
+      const ids = ["a", "b", "c"]
+      for (const id of ids) yield* store.open(newRun(id))
+      yield* store.commit([changesOf("a", { transitions: [runTransition(1, "failed")], status: "failed" })])
+      yield* store.claim({ runId: runId("a"), owner: "two", now: 5, expiredBefore: 0, reopen: true })
+      yield* store.commit([finish("b"), finish("c")])
+      const kept = Effect.map(store.list({ limit: Infinity }), (rows) => rows.map((row): string => row.runId))
+      assert.sameMembers(yield* kept, ["a", "c"])
+      yield* store.commit([{ ...finish("a"), epoch: 2 }])
+      assert.sameMembers(yield* kept, ["a"])
+    }).pipe(Effect.provide(RunStoreMemory.layer({ finishedRuns: 1 })))
   )
 
   it.effect("is empty for each layer that is built", () =>

@@ -9,6 +9,7 @@ import { StoreError } from "../../src/model/StoreError.js"
 import { RunStore } from "../../src/store/RunStore.js"
 import * as RunStoreMemory from "../../src/store/RunStoreMemory.js"
 import * as RunStoreSqlite from "../../src/store/RunStoreSqlite.js"
+import { resumeContract } from "./ResumeContract.js"
 import {
   changesOf,
   contract,
@@ -43,6 +44,7 @@ const inTemporaryFile = () =>
 
 contract("RunStoreSqlite, in a file", inTemporaryFile)
 contract("RunStoreSqlite, in memory", () => RunStoreSqlite.layer({ filename: ":memory:" }))
+resumeContract("RunStoreSqlite, in a file", inTemporaryFile)
 
 /** A store in the scope of the test. */
 const open = (filename: string, options?: { readonly lockTimeout: Duration.DurationInput }) =>
@@ -150,11 +152,15 @@ describe("RunStoreSqlite", () => {
       yield* Scope.close(scope, Exit.void)
       const operations: ReadonlyArray<readonly [string, Effect.Effect<unknown, StoreError>]> = [
         ["open", store.open(newRun("a"))],
-        ["claim", store.claim({ runId: runId("a"), owner: "x", now: 1, expiredBefore: 1 })],
+        ["claim", store.claim({ runId: runId("a"), owner: "x", now: 1, expiredBefore: 1, reopen: false })],
         ["heartbeat", store.heartbeat([], 1)],
         ["release", store.release({ runId: runId("a"), epoch: 1 })],
         ["commit", store.commit([step("a", 1)])],
+        ["signal", store.signal({ runId: runId("a"), module: "ask", closed: false, value: null })],
+        ["signals", store.signals([runId("a")])],
+        ["due", store.due({ fingerprints: ["f1"], now: 1, expiredBefore: 1, limit: 1 })],
         ["run", store.run(runId("a"))],
+        ["items", store.items(runId("a"), ["m1"])],
         ["get", store.get(runId("a"))],
         ["outputs", store.outputs(runId("a"), ["m1"])],
         ["history", store.history(runId("a"), { after: 0, limit: 1 })],
@@ -493,7 +499,7 @@ describe("RunStoreSqlite", () => {
         assert.strictEqual((yield* two.open(newRun("a")))._tag, "Exists")
         const claims = yield* Effect.forEach(
           [one, two, one, two],
-          (store) => store.claim({ runId: runId("a"), owner: "x", now: 5000, expiredBefore: 2000 }),
+          (store) => store.claim({ runId: runId("a"), owner: "x", now: 5000, expiredBefore: 2000, reopen: false }),
           { concurrency: "unbounded" }
         )
         assert.strictEqual(claims.filter(({ _tag }) => _tag === "Claimed").length, 1)
@@ -610,12 +616,46 @@ describe("RunStoreSqlite", () => {
       const store = yield* open(filename)
       yield* store.open(newRun("a"))
       yield* store.commit([step("a", 1)])
-      for (const change of ["status = 'unheard of'", "status = 'failed', failure = '{'", "failure = '{}'"]) {
+      for (const change of [
+        "status = 'unheard of'",
+        "status = 'failed', failure = '{'",
+        "failure = '{}'",
+        "failure = NULL, shared = '['",
+        "shared = '1'",
+        "shared = NULL, attempt = NULL",
+        "module = NULL"
+      ]) {
         yield* execute(filename, `UPDATE transitions SET ${change}`)
         const error = yield* Effect.flip(store.history(runId("a"), { after: 0, limit: 9 }))
         assert.strictEqual(error.reason, "corrupt")
         assert.strictEqual(error.operation, "history")
       }
+    })
+  )
+
+  it.scoped("signals of a run that are not readable are `corrupt`", () =>
+    Effect.gen(function* () {
+      const filename = Path.join(yield* temporaryDirectory, "heddle.db")
+      const store = yield* open(filename)
+      yield* store.open(newRun("a"))
+      for (const text of ["", "{}", "[1]"]) {
+        yield* execute(filename, `UPDATE inputs SET signals = '${text}'`)
+        const signal = { runId: runId("a"), module: "ask", closed: false, value: null }
+        const error = yield* Effect.flip(store.signal(signal))
+        assert.deepStrictEqual([error.reason, error.operation], ["corrupt", "signal"])
+      }
+    })
+  )
+
+  it.scoped("a value that no statement takes makes a signal a typed error or a defect, and the next one works", () =>
+    Effect.gen(function* () {
+      const store = yield* open(":memory:")
+      yield* store.open(newRun("a"))
+      const signal = { runId: runId("a"), module: "ask", closed: false, value: "1" }
+      // as a caller without types could
+      const poison = { ...signal, value: Symbol() as unknown as string }
+      assert.isTrue(Exit.isFailure(yield* Effect.exit(store.signal(poison))))
+      assert.deepStrictEqual(yield* store.signal(signal), { _tag: "Settled", was: undefined })
     })
   )
 })

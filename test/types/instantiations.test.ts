@@ -41,6 +41,8 @@ const a = Module.input("a", Schema.Number)
 const b = Module.input("b", Schema.Number)
 const first = Module.make("first", { needs: { a }, output: Schema.Number, run: ({ a }) => Effect.flatMap(S1, (_) => _.f(a)) })
 const second = Module.make("second", { needs: { b }, output: Schema.Number, run: ({ b }) => Effect.flatMap(S2, (_) => _.g(b)) })
+const route = Module.route("route", { needs: { a }, branches: ["l", "r"], choose: ({ a }) => (a > 0 ? "l" : "r") })
+const child = Dag.make("child", { outputs: { first } })
 `
 
 const finish = (outputs: string) => `
@@ -52,6 +54,19 @@ const noE2: Effect.Effect<unknown, E1 | Engine.RunError | Engine.StartError, S1 
 // @ts-expect-error a requirement is lost
 const noS2: Effect.Effect<unknown, E1 | E2 | Engine.RunError | Engine.StartError, S1 | Engine.Engine> = program
 `
+
+const kinds = (count: number) =>
+  Array.from({ length: count }, (_, i) => {
+    const needs = `needs: { x: ${i % 2 === 0 ? "first" : "second"} }`
+    return [
+      `const p${i} = Module.pure("p${i}", { ${needs}, join: "anySucceeded", when: route.is("l"), run: () => 1 })`,
+      `const r${i} = Module.route("r${i}", { ${needs}, branches: ["l", "r"], choose: ({ x }) => (x > 0 ? "l" : "r") })`,
+      `const s${i} = Module.signal("s${i}", { ${needs}, value: Schema.Number })`,
+      `const t${i} = Module.sleep("t${i}", { ${needs}, duration: ({ x }) => x })`,
+      `const m${i} = Module.map("m${i}", { ${needs}, over: ({ x }) => [x], output: Schema.Number, run: (n) => Effect.flatMap(S1, (_) => _.f(n)) })`,
+      `const d${i} = Module.dag("d${i}", { ${needs}, dag: child, input: ({ x }) => ({ a: x }) })`
+    ].join("\n")
+  }).join("\n")
 
 const modules = (count: number, needs: (i: number) => string) =>
   Array.from(
@@ -75,6 +90,15 @@ describe("type instantiations", () => {
     assert.deepStrictEqual(problems, [])
     const each = (instantiations - base.instantiations) / 500
     console.log(`500 modules: ${Math.round(each)} instantiations each`)
+    assert.isAtMost(each, 200)
+  })
+
+  it("600 modules of all other kinds: at most 200 each", { timeout: 120_000 }, () => {
+    const names = Array.from({ length: 100 }, (_, i) => `p${i}, r${i}, s${i}, t${i}, m${i}, d${i}`).join(", ")
+    const { instantiations, problems } = check(prelude + kinds(100) + finish(names))
+    assert.deepStrictEqual(problems, [])
+    const each = (instantiations - base.instantiations) / 600
+    console.log(`600 modules of all other kinds: ${Math.round(each)} instantiations each`)
     assert.isAtMost(each, 200)
   })
 

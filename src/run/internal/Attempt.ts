@@ -4,10 +4,12 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as ParseResult from "effect/ParseResult"
-import type * as Module from "../../dag/Module.js"
+import * as Schedule from "effect/Schedule"
+import type * as Definition from "../../dag/Definition.js"
 import * as CanonicalJson from "../../model/CanonicalJson.js"
 import { ModuleTimedOut } from "../../model/ModuleTimedOut.js"
-import type { Fault } from "../../model/RunError.js"
+import { ChildFailed, InputInvalid, StoredValueInvalid, type Fault } from "../../model/RunError.js"
+import * as ModuleError from "../../model/ModuleError.js"
 import type { Failure } from "../../model/Transition.js"
 
 /** What a module gave: the value, and its encoding as canonical JSON; null for `undefined`, which JSON does not have. */
@@ -36,7 +38,7 @@ export const isSettled = <A, E>(effect: Effect.Effect<A, E, unknown>): effect is
 
 /** The canonical JSON of a value through its schema; synchronous where the schema is. */
 export const encode = (
-  schema: Module.ErasedSchema,
+  schema: Definition.ErasedSchema,
   value: unknown
 ): Effect.Effect<string | null, Unencodable, unknown> => {
   // a function of type void may return anything; none of it is wanted
@@ -50,7 +52,7 @@ export const encode = (
 
 /** The value of a stored text, through its schema. */
 export const decode = (
-  schema: Module.ErasedSchema,
+  schema: Definition.ErasedSchema,
   text: string | null
 ): Effect.Effect<unknown, ReadonlyArray<Fault>, unknown> =>
   Effect.mapError(
@@ -58,14 +60,22 @@ export const decode = (
     faultsOf
   )
 
-export interface Attempt {
+/** How a module, or an item of a map, is attempted. */
+export interface Attempt extends Pick<Definition.Attempted, "error" | "output" | "retry" | "timeout"> {
+  /** The path of the module. */
   readonly module: string
-  readonly definition: Module.EffectDefinition
-  readonly needs: { readonly [key: string]: unknown }
-  /** The number of the first attempt. */
+  readonly run: (attempt: number) => Effect.Effect<unknown, unknown, unknown>
+  /** What to do about a failure that is not tried again. */
+  readonly fallback: ((cause: Cause.Cause<unknown>) => Effect.Effect<unknown, unknown, unknown>) | undefined
+  /** The number of the first attempt, and how many milliseconds it has to wait. */
   readonly first: number
+  readonly delay: number
+  /** Whether a dependant is given the value that a resume would give it. */
+  readonly alwaysDecode: boolean
   /** A further attempt begins. */
   readonly onAttempt: (attempt: number) => void
+  /** A further attempt begins in so many milliseconds, because of this cause. */
+  readonly onDelay: (millis: number, cause: Cause.Cause<unknown>) => void
   /** The failure's encoding through the module's `error` schema, before the failure itself. */
   readonly onError: (encoded: unknown) => void
 }
@@ -75,34 +85,99 @@ export interface Attempt {
  * does not ask for costs nothing.
  */
 export const make = (attempt: Attempt): Effect.Effect<Settled, unknown, unknown> => {
-  const { definition, module, needs } = attempt
-  const { error, output, retry, timeout } = definition
-  let number = attempt.first
-  let run: Effect.Effect<unknown, unknown, unknown> = Effect.suspend(() => definition.run(needs))
+  const { delay, error, fallback, first, module, output, retry, timeout } = attempt
+  let number = first
+  let run: Effect.Effect<unknown, unknown, unknown> = Effect.suspend(() => attempt.run(number))
   if (timeout !== undefined) {
     run = Effect.timeoutFail(run, {
       duration: timeout,
       onTimeout: () => new ModuleTimedOut({ module, attempt: number, millis: Duration.toMillis(timeout) })
     })
   }
-  if (retry !== undefined) {
-    const again = run
-    let begun = false
-    run = Effect.retry(
-      Effect.suspend(() => {
-        if (begun) attempt.onAttempt(++number)
-        begun = true
-        return again
-      }),
-      retry
+  if (retry !== undefined) run = retried(run, retry, attempt, () => attempt.onAttempt(++number))
+  if (delay > 0) run = Effect.zipRight(Effect.sleep(delay), run)
+  if (fallback !== undefined) {
+    run = Effect.catchAllCause(run, (cause) =>
+      Effect.catchAllCause(
+        Effect.suspend(() => fallback(cause)),
+        // the error is the fallback's alone; the report keeps what it was to make up for
+        (second) => Effect.failCause(Cause.sequential(second, Cause.flatMap(cause, Cause.die)))
+      )
     )
   }
+  // of the error that is left: that of the fallback, where there is one
   if (error !== undefined) run = Effect.tapErrorCause(run, (cause) => encodeError(error, cause, attempt.onError))
-  return Effect.flatMap(run, (value) => Effect.map(encode(output, value), (text): Settled => ({ value, text })))
+  return Effect.flatMap(run, (value) => settle(output, value, attempt.alwaysDecode))
 }
 
+/** What a module gave, encoded and, on request, decoded again. */
+export const settle = (
+  output: Definition.ErasedSchema,
+  value: unknown,
+  alwaysDecode: boolean
+): Effect.Effect<Settled, Unencodable, unknown> => {
+  const encoded = encode(output, value)
+  if (!alwaysDecode) {
+    return isSettled(encoded)
+      ? Either.map(encoded, (text) => ({ value, text }))
+      : Effect.map(encoded, (text) => ({ value, text }))
+  }
+  return Effect.flatMap(encoded, (text) =>
+    Effect.mapBoth(decode(output, text), {
+      onSuccess: (value) => ({ value, text }),
+      onFailure: (faults) => new Unencodable(faults)
+    })
+  )
+}
+
+/**
+ * Tries again as the schedule says. An attempt that is not the first of the module has the schedule behind it as if each
+ * of those before had failed at once, so that counts and growing delays go on where they were.
+ */
+const retried = (
+  run: Effect.Effect<unknown, unknown, unknown>,
+  retry: Schedule.Schedule<unknown, unknown, unknown>,
+  { first, onDelay }: Attempt,
+  begin: () => void
+): Effect.Effect<unknown, unknown, unknown> =>
+  Effect.suspend(() => {
+    let failed: Cause.Cause<unknown> = Cause.empty
+    let behind = first - 1
+    const observed = Schedule.modifyDelayEffect(retry, (_, delay) =>
+      Effect.sync(() => {
+        if (behind > 0) return Duration.zero
+        const millis = Duration.toMillis(delay)
+        if (millis > 0 && Number.isFinite(millis)) onDelay(millis, failed)
+        return delay
+      })
+    )
+    return Effect.flatMap(Schedule.driver(observed), (driver) => {
+      const step = (error: unknown): Effect.Effect<unknown, Option.Option<never>, unknown> =>
+        behind > 0
+          ? Effect.flatMap(driver.next(error), () => {
+              behind--
+              return step(error)
+            })
+          : driver.next(error)
+      const again = (error: unknown) =>
+        Effect.matchEffect(step(error), {
+          onFailure: () => Effect.failCause(failed),
+          onSuccess: () => Effect.suspend(() => (begin(), attempts))
+        })
+      const attempts: Effect.Effect<unknown, unknown, unknown> = Effect.catchAll(
+        Effect.tapErrorCause(run, (cause) => Effect.sync(() => void (failed = cause))),
+        again
+      )
+      return attempts
+    })
+  })
+
 /** An error that its schema refuses is kept as its message only. */
-const encodeError = (schema: Module.ErasedSchema, cause: Cause.Cause<unknown>, onError: (encoded: unknown) => void) =>
+const encodeError = (
+  schema: Definition.ErasedSchema,
+  cause: Cause.Cause<unknown>,
+  onError: (encoded: unknown) => void
+) =>
   Option.match(Cause.failureOption(cause), {
     onNone: () => Effect.void,
     onSome: (error) =>
@@ -132,6 +207,21 @@ const messageOf = (error: unknown): string =>
     "an error that cannot be rendered"
   )
 
+/** What the engine itself fails a module with is told apart from the module's own errors. */
+const kindOf = (error: unknown): Failure["kind"] => {
+  if (error instanceof ModuleTimedOut) return "timeout"
+  if (error instanceof ModuleError.ModuleCutOff) return "cutOff"
+  if (error instanceof ChildFailed) return error.kind
+  const refused =
+    error instanceof ModuleError.RouteUnmatched ||
+    error instanceof ModuleError.TooManyItems ||
+    error instanceof ModuleError.ItemsChanged ||
+    error instanceof ModuleError.DurationInvalid ||
+    error instanceof InputInvalid ||
+    error instanceof StoredValueInvalid
+  return refused ? "refused" : "error"
+}
+
 /** What is kept of the cause of a failed module. */
 export const failureOf = (cause: Cause.Cause<unknown>, encoded: unknown): Failure => {
   const failure = Cause.failureOption(cause)
@@ -141,13 +231,7 @@ export const failureOf = (cause: Cause.Cause<unknown>, encoded: unknown): Failur
     return { kind: "output", message: `its output does not encode: ${message}`, cause: message }
   }
   const defect = Cause.dieOption(cause)
-  const kind = Option.isSome(failure)
-    ? failure.value instanceof ModuleTimedOut
-      ? "timeout"
-      : "error"
-    : Option.isSome(defect)
-      ? "defect"
-      : "interrupted"
+  const kind = Option.isSome(failure) ? kindOf(failure.value) : Option.isSome(defect) ? "defect" : "interrupted"
   const message = Option.match(
     Option.orElse(failure, () => defect),
     {

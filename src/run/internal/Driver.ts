@@ -1,5 +1,6 @@
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
@@ -9,13 +10,18 @@ import type { RunSnapshot } from "../../model/RunSnapshot.js"
 import * as Telemetry from "../../model/Telemetry.js"
 import type { Transition } from "../../model/Transition.js"
 import type { Plan } from "../../plan/Plan.js"
+import type { Signals } from "../../state/Signals.js"
 import type { StateWriter, WriteError } from "../../state/StateWriter.js"
 import type { Claim } from "../../state/Update.js"
 import type { Handle } from "../Handle.js"
 import * as ChangeFeed from "./ChangeFeed.js"
+import * as EventFeed from "./EventFeed.js"
 import * as ExecutionState from "./ExecutionState.js"
+import type { Emit, Settings, SignalState } from "./Loop.js"
+import type { Recalled } from "./Recall.js"
 import * as Results from "./Results.js"
 import * as Scheduler from "./Scheduler.js"
+import * as SharedCells from "./SharedCells.js"
 import * as Spans from "./Spans.js"
 
 /** A handle with its types erased: what the registry of live runs keeps. */
@@ -25,15 +31,20 @@ export interface Drive {
   readonly plan: Plan
   /** The state from which the run goes on. */
   readonly snapshot: RunSnapshot
-  /** By position: what is known before anything runs. */
-  readonly values: Array<unknown>
-  /** The causes of modules that had failed before, by position. */
-  readonly causes: Results.Causes
+  /** Milliseconds since the epoch: when the run began to go on, where that was before now. */
+  readonly begunAt: number | undefined
+  readonly recalled: Recalled
+  readonly signals: ReadonlyMap<string, SignalState>
   readonly policy: RunPolicy
   /** The right to write; undefined when nothing is stored. */
   readonly claim: Claim | undefined
+  readonly engine: Pick<Settings, "alwaysDecode" | "maxItems" | "limits">
   readonly writer: typeof StateWriter.Service
+  readonly signalStore: typeof Signals.Service
   readonly scope: Scope.Scope
+  /** Whether whoever starts the run looks at it, and holds it up when behind. */
+  readonly isWatched: boolean
+  readonly isCancelled: boolean
   /** After the last write, before anyone learns of the end. */
   readonly onEnd: Effect.Effect<void>
 }
@@ -44,29 +55,42 @@ export interface Driven {
   /** Another driver has the run. */
   readonly lost: () => void
   readonly isCutOff: () => boolean
+  readonly deliver: (path: string, signal: SignalState) => void
+  /** Of a run that is not stored: what the signal was before, or undefined now that it is this. */
+  readonly settleHere: ((path: string, signal: SignalState) => SignalState | undefined) | undefined
+  readonly feed: EventFeed.EventFeed
+  /** What the starter sees, when it looks. */
+  readonly viewer: EventFeed.Viewer | undefined
 }
 
-/** Forks the fiber that drives a run from its present state to its end. */
+/** Forks the fiber that drives a run from its present state to its end, or until it only waits. */
 export const start = (drive: Drive): Effect.Effect<Driven, never, unknown> =>
   Effect.gen(function* () {
-    const { claim, plan, policy, values, writer } = drive
+    const { claim, engine, plan, policy, recalled, writer } = drive
     const { epoch, runId } = drive.snapshot
     const clock = yield* Effect.clock
-    const state = ExecutionState.make(plan, drive.snapshot)
-    const feed = ChangeFeed.make(state.current, drive.snapshot.seq)
+    const state = ExecutionState.make(drive.snapshot)
+    const changes = ChangeFeed.make(state.current, drive.snapshot.seq)
+    const feed = EventFeed.make(drive.snapshot.seq, claim !== undefined, () => scheduler.poke())
+    const viewer = drive.isWatched ? feed.view(true) : undefined
     const done = yield* Deferred.make<unknown, unknown>()
 
-    const write = (transition: Transition, output: string | null | undefined, durable: boolean, then: Then) => {
+    const publish = (transition: Transition) => {
+      changes.publish(transition)
+      feed.publish(transition)
+    }
+
+    const write = (transition: Transition, output: string | null, durable: boolean, then: Then) => {
       if (claim === undefined) {
-        feed.publish(transition)
+        publish(transition)
         return (then.accepted?.(), then.settled?.(Exit.void))
       }
       writer.unsafeUpdate(
-        { claim, transition, output: output ?? null, durable },
+        { claim, transition, output, durable },
         {
           ...(then.accepted === undefined ? undefined : { accepted: then.accepted }),
           settled: (result) => {
-            if (Exit.isSuccess(result)) feed.publish(transition)
+            if (Exit.isSuccess(result)) publish(transition)
             else Exit.mapError(result, scheduler.abort)
             then.settled?.(result)
           }
@@ -74,39 +98,83 @@ export const start = (drive: Drive): Effect.Effect<Driven, never, unknown> =>
       )
     }
 
-    const emit: Scheduler.Emit =
-      policy.durability === "committed"
-        ? (transition, output, released) =>
-            output === undefined
-              ? write(transition, output, false, { accepted: released })
-              : write(transition, output, true, { settled: (result) => void (Exit.isSuccess(result) && released?.()) })
-        : (transition, output, released) => write(transition, output, false, { accepted: released })
+    const emit: Emit = (transition, output, wait, released) =>
+      wait === "strict" || (wait === "durable" && policy.durability === "committed")
+        ? write(transition, output, true, { settled: (result) => void (Exit.isSuccess(result) && released?.()) })
+        : write(transition, output, false, released === undefined ? {} : { accepted: released })
+
+    const here = new Map<string, SignalState>()
+    const settleHere = (path: string, signal: SignalState) => {
+      const was = here.get(path)
+      if (was === undefined) here.set(path, signal)
+      return was
+    }
+
+    const closeSignal = (path: string): Effect.Effect<SignalState, WriteError> =>
+      claim === undefined
+        ? Effect.sync(() => settleHere(path, closed) ?? closed)
+        : Effect.mapBoth(drive.signalStore.settle({ runId, module: path, closed: true, value: null }), {
+            onFailure: (cause) => new WriteFailed({ runId, cause }),
+            onSuccess: (signalled) => (signalled._tag === "Settled" ? signalled.was : undefined) ?? closed
+          }).pipe(
+            // the module does not fail for it: the run is cut off, and waits again when it is resumed
+            Effect.tapError((error) => Effect.sync(() => scheduler.abort(error)))
+          )
+
+    // a cell that does not decode was refused before
+    const cells = Either.getOrThrow(SharedCells.make(plan.shared, "", drive.snapshot.shared, undefined))
 
     const scheduler: Scheduler.Scheduler<unknown> = Scheduler.make({
-      runId,
       plan,
       state,
-      values,
-      concurrency: policy.concurrency === "unbounded" ? Infinity : policy.concurrency,
-      onFailure: policy.onFailure,
-      emit
+      recalled,
+      cells,
+      settings: {
+        ...engine,
+        runId,
+        concurrency: policy.concurrency === "unbounded" ? Infinity : policy.concurrency,
+        onFailure: policy.onFailure,
+        deadline: policy.timeout === undefined ? undefined : drive.snapshot.startedAt + policy.timeout,
+        canSuspend: claim !== undefined,
+        emit,
+        host: {
+          hasRoom: feed.hasRoom,
+          say: feed.say,
+          share: (values) => emit(state.shared(values, clock.unsafeCurrentTimeMillis()), null, "free")
+        },
+        closeSignal,
+        signals: new Map(drive.signals),
+        isBehind: feed.isBehind
+      }
     })
+    if (drive.isCancelled) scheduler.cancel()
 
     const body = Effect.gen(function* () {
-      write(state.run("running", epoch, clock.unsafeCurrentTimeMillis()), undefined, false, {})
-      const { causes, status } = yield* scheduler.run
-      const end = state.run(status, epoch, clock.unsafeCurrentTimeMillis())
-      yield* Effect.async<void, WriteError>((resume) =>
-        write(end, undefined, true, { settled: (result) => resume(result) })
-      )
-      Telemetry.runsFinished[status].unsafeUpdate(1, [])
-      return yield* status === "completed"
-        ? Results.outputs(plan, values)
-        : Results.ended(plan, state.current(), new Map([...drive.causes, ...causes]))
+      const begunAt = drive.begunAt ?? clock.unsafeCurrentTimeMillis()
+      write(state.run("running", epoch, begunAt), null, false, {})
+      const outcome = yield* scheduler.run
+      const end =
+        outcome.status === "suspended"
+          ? state.run("suspended", epoch, clock.unsafeCurrentTimeMillis(), outcome.until)
+          : state.run(outcome.status, epoch, clock.unsafeCurrentTimeMillis())
+      yield* Effect.async<void, WriteError>((resume) => write(end, null, true, { settled: (result) => resume(result) }))
+      if (outcome.status === "suspended") Telemetry.runsSuspended.unsafeUpdate(1, [])
+      else Telemetry.runsFinished[outcome.status].unsafeUpdate(1, [])
+      if (outcome.status === "completed") return outcome.outputs()
+      const causes = outcome.status === "suspended" ? recalled.causes : outcome.causes
+      return yield* Results.ended(plan, state.current(), causes, recalled.values, policy)
     }).pipe(
       Spans.forRun(runId, plan.dag),
       Effect.interruptible,
-      Effect.ensuring(Effect.ensuring(drive.onEnd, Effect.sync(feed.end))),
+      Effect.ensuring(
+        Effect.ensuring(
+          drive.onEnd,
+          Effect.sync(() => {
+            changes.end()
+            feed.end()
+          })
+        )
+      ),
       Effect.exit,
       Effect.flatMap((exit) => Deferred.done(done, exit)),
       Effect.uninterruptible
@@ -116,13 +184,17 @@ export const start = (drive: Drive): Effect.Effect<Driven, never, unknown> =>
     const fiber = yield* Effect.forkIn(body, drive.scope)
     return {
       fiber,
+      feed,
+      viewer,
       isCutOff: scheduler.isCutOff,
+      deliver: scheduler.deliver,
+      settleHere: claim === undefined ? settleHere : undefined,
       lost: () => scheduler.abort(new RunLost({ runId, epoch })),
       handle: {
         id: runId,
         await: Deferred.await(done),
         snapshot: state.snapshot,
-        changes: feed.changes,
+        changes: changes.changes,
         cancel: Effect.zipRight(
           Effect.sync(scheduler.cancel),
           Effect.catchAll(Effect.asVoid(Deferred.await(done)), (error) =>
@@ -134,10 +206,11 @@ export const start = (drive: Drive): Effect.Effect<Driven, never, unknown> =>
     // a fiber forked in an interruptible region can be interrupted before its first step, and would never end the run
   }).pipe(Effect.uninterruptible)
 
-const isWriteError = (error: unknown): error is WriteError =>
+export const isWriteError = (error: unknown): error is WriteError =>
   error instanceof RunLost || error instanceof WriteFailed || error instanceof WriterClosed
 
-/** As for `StateWriter.Listener`. */
+const closed: SignalState = { closed: true, value: null }
+
 interface Then {
   readonly accepted?: (() => void) | undefined
   readonly settled?: ((result: Exit.Exit<void, WriteError>) => void) | undefined

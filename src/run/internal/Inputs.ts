@@ -16,7 +16,11 @@ export interface Inputs {
  * Passes the given inputs through their schemas. All faults of all inputs are reported at once: values that do not
  * encode, inputs that are missing, and keys that the Dag does not have.
  */
-export const encode = (plan: Plan, given: unknown): Effect.Effect<Inputs, InputInvalid, unknown> =>
+export const encode = (
+  plan: Plan,
+  given: unknown,
+  alwaysDecode = false
+): Effect.Effect<Inputs, InputInvalid, unknown> =>
   Effect.gen(function* () {
     const faults: Array<Fault> = []
     const values = new Map<number, unknown>()
@@ -28,10 +32,10 @@ export const encode = (plan: Plan, given: unknown): Effect.Effect<Inputs, InputI
       if (definition.kind !== "input") continue
       unknown.delete(name)
       const value = Object.hasOwn(record, name) ? record[name] : undefined
-      const encoded = yield* Effect.either(Attempt.encode(definition.schema, value))
+      const encoded = yield* Effect.either(Attempt.settle(definition.schema, value, alwaysDecode))
       if (Either.isRight(encoded)) {
-        values.set(index, value)
-        texts.push([name, encoded.right])
+        values.set(index, encoded.right.value)
+        texts.push([name, encoded.right.text])
       } else if (Object.hasOwn(record, name)) {
         for (const { message, path } of encoded.left.faults) faults.push({ path: [name, ...path], message })
       } else faults.push({ path: [name], message: "is missing" })

@@ -1,6 +1,6 @@
 import { evolveModule, type ModuleState } from "../../model/RunSnapshot.js"
-import type { RunStatus, Transition } from "../../model/Transition.js"
-import type { ModuleChange, RunChanges } from "../../store/RunStore.js"
+import type { Failure, RunTransition, Transition } from "../../model/Transition.js"
+import type { ItemRow, ModuleChange, RunChanges } from "../../store/RunStore.js"
 import type { Claim, Update } from "../Update.js"
 
 /** What a batch holds of one driver's run. */
@@ -24,26 +24,41 @@ export const byRun = <Entry extends { readonly update: Update }>(
   return Array.from(runs, ([claim, entries]) => ({ claim, entries }))
 }
 
+const failureText = (failure: Failure | undefined): string | null =>
+  failure === undefined ? null : JSON.stringify(failure)
+
 /**
- * Folds the transitions of each module into one row and keeps all of them for the history. Throws when a failure holds
- * what JSON cannot.
+ * Folds the transitions of each module into one row, keeps the latest value of each shared cell and all transitions for
+ * the history. Throws when a failure holds what JSON cannot.
  */
 export const changesOf = ({ claim, entries }: RunEntries<{ readonly update: Update }>): RunChanges => {
   const transitions: Array<Transition> = []
   const states = new Map<string, { readonly state: ModuleState; readonly output: string | null }>()
-  let status: RunStatus | undefined
+  const items: Array<ItemRow> = []
+  const cells = new Map<string, unknown>()
+  let run: RunTransition | undefined
   for (const {
     update: { output, transition }
   } of entries) {
     transitions.push(transition)
-    if (transition._tag === "RunTransition") status = transition.status
-    else {
-      const known = states.get(transition.module)
-      const before = known?.state ?? unknown
-      const state = evolveModule(before, transition)
-      // one that may not follow changes nothing, as it would in a batch of its own
-      if (state !== before) states.set(transition.module, { state, output: output ?? known?.output ?? null })
+    switch (transition._tag) {
+      case "ModuleTransition": {
+        const known = states.get(transition.module)
+        const before = known?.state ?? unknown
+        const state = evolveModule(before, transition)
+        // one that may not follow changes nothing, as it would in a batch of its own
+        if (state !== before) states.set(transition.module, { state, output: output ?? known?.output ?? null })
+        break
+      }
+      case "ItemTransition": {
+        const { index, module, status } = transition
+        items.push({ module, index, status, output, failure: failureText(transition.failure) })
+        break
+      }
+      case "RunTransition":
+        run = transition
     }
+    for (const [cell, value] of sharedOf(transition)) cells.set(cell, value)
   }
   const modules = Array.from(states, ([module, { output, state }]): ModuleChange => ({
     module,
@@ -52,11 +67,44 @@ export const changesOf = ({ claim, entries }: RunEntries<{ readonly update: Upda
     scheduledAt: state.scheduledAt ?? null,
     startedAt: state.startedAt ?? null,
     finishedAt: state.finishedAt ?? null,
-    failure: state.failure === undefined ? null : JSON.stringify(state.failure),
+    failure: failureText(state.failure),
+    until: state.until ?? null,
+    items: state.items?.total ?? null,
     output
   }))
-  return { runId: claim.runId, epoch: claim.epoch, modules, transitions, status }
+  return {
+    runId: claim.runId,
+    epoch: claim.epoch,
+    modules,
+    items,
+    shared: Array.from(cells, ([cell, value]) => ({ cell, value: JSON.stringify(value) })),
+    transitions,
+    status: run?.status,
+    wakeAt: run?.status === "suspended" ? (run.until ?? null) : null
+  }
 }
 
-/** How many rows of latest state a batch writes for a run; its other updates were coalesced. */
-export const rows = (changes: RunChanges): number => changes.modules.length + (changes.status === undefined ? 0 : 1)
+const sharedOf = (transition: Transition): ReadonlyArray<readonly [cell: string, value: unknown]> =>
+  transition._tag === "RunTransition" || transition.shared === undefined ? [] : Object.entries(transition.shared)
+
+/** The rows of latest state that a transition is written to. */
+const rowsOf = (transition: Transition): ReadonlyArray<string> => {
+  const cells = sharedOf(transition).map(([cell]) => `shared:${cell}`)
+  switch (transition._tag) {
+    case "ModuleTransition":
+      return [`module:${transition.module}`, ...cells]
+    case "ItemTransition":
+      return [`item:${transition.index}:${transition.module}`, ...cells]
+    case "SharedTransition":
+      return cells
+    case "RunTransition":
+      return ["run"]
+  }
+}
+
+/** How many transitions of a batch left no row of latest state, since later ones wrote the same rows. */
+export const coalesced = ({ transitions }: RunChanges): number => {
+  const writers = new Map<string, Transition>()
+  for (const transition of transitions) for (const row of rowsOf(transition)) writers.set(row, transition)
+  return transitions.length - new Set(writers.values()).size
+}

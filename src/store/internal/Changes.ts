@@ -1,8 +1,9 @@
 /**
- * What a store reads from the changes of a run.
+ * What a request makes of the row of a run.
  */
-import type { RunStatus, Transition } from "../../model/Transition.js"
-import type { RunChanges } from "../RunStore.js"
+import { isFinal, type ModuleStatus } from "../../model/ModuleStatus.js"
+import { isEnded, isResumable, type RunStatus, type Transition } from "../../model/Transition.js"
+import type { RunChanges, RunRow } from "../RunStore.js"
 
 /** What a run is after its changes; `transitions` are those that it did not have yet. */
 export interface Advance {
@@ -10,9 +11,14 @@ export interface Advance {
   readonly seq: number
   readonly status: RunStatus
   readonly finishedAt: number | null
+  readonly wakeAt: number | null
 }
 
-export const advance = (run: { readonly seq: number; readonly status: RunStatus }, changes: RunChanges): Advance => {
+/** Signals are not looked at: a suspended run for which one is there is due at once, whatever `wakeAt` is here. */
+export const advance = (
+  run: { readonly seq: number; readonly status: RunStatus; readonly wakeAt: number | null },
+  changes: Pick<RunChanges, "transitions" | "status" | "wakeAt">
+): Advance => {
   const transitions: Array<Transition> = []
   const status = changes.status ?? run.status
   let seq = run.seq
@@ -23,5 +29,53 @@ export const advance = (run: { readonly seq: number; readonly status: RunStatus 
     transitions.push(transition)
     if (transition._tag === "RunTransition" && transition.status === status) finishedAt = transition.at
   }
-  return { transitions, seq, status, finishedAt: status === "running" ? null : finishedAt }
+  return {
+    transitions,
+    seq,
+    status,
+    finishedAt: isEnded(status) ? finishedAt : null,
+    wakeAt: status !== "suspended" ? null : changes.status === undefined ? run.wakeAt : changes.wakeAt
+  }
 }
+
+/** Whether a driver has confirmed since `expiredBefore` that it drives the run. */
+export const isDriven = (
+  run: { readonly owner: string; readonly heartbeatAt: number },
+  expiredBefore: number
+): boolean => run.owner !== "" && run.heartbeatAt >= expiredBefore
+
+/** What a claim makes of a run: its new row, and whether it had ended and is reopened. */
+export type Claiming =
+  | { readonly _tag: "Claimed"; readonly run: RunRow; readonly reopened: boolean }
+  | { readonly _tag: "Held"; readonly run: RunRow }
+  | { readonly _tag: "Finished"; readonly run: RunRow }
+
+export const claim = (
+  run: RunRow,
+  request: {
+    readonly owner: string
+    readonly now: number
+    readonly expiredBefore: number
+    readonly reopen: boolean
+  }
+): Claiming => {
+  const { now, owner } = request
+  const claimed: RunRow = { ...run, owner, epoch: run.epoch + 1, heartbeatAt: now }
+  if (isEnded(run.status)) {
+    // whoever drove it to its end drives it no more, whatever the heartbeat says
+    if (!request.reopen || !isResumable(run.status)) return { _tag: "Finished", run }
+    const reopened: RunRow = { ...claimed, status: "running", startedAt: now, finishedAt: null, wakeAt: null }
+    return { _tag: "Claimed", run: reopened, reopened: true }
+  }
+  if (isDriven(run, request.expiredBefore)) return { _tag: "Held", run }
+  return { _tag: "Claimed", run: claimed, reopened: false }
+}
+
+/** Whether a module is pending again when its run is reopened: `RunSnapshot.reopenModule`, of a row. */
+export const isReopened = ({
+  failure,
+  status
+}: {
+  readonly status: ModuleStatus
+  readonly failure: string | null
+}): boolean => isFinal(status) && status !== "completed" && !(status === "skipped" && failure !== null)

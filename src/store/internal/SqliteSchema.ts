@@ -12,6 +12,10 @@ export const applicationId = 0x4864646c
  * - Inputs and policy have a table of their own: the row of a run is rewritten by every commit and stays small.
  * - There are no foreign keys: rows are written only in the transaction that has just read their run.
  * - Times are REAL because a Clock may give fractions; SQLite stores whole ones as integers.
+ * - `runs.reopened_at` is when a run that had ended was last resumed; null when it never was.
+ * - The row of a transition tells its kind by what it has: that of a run has an epoch, that of a module an attempt, that
+ *   of an item no attempt but a module, and that of shared cells none of them (and an empty status). `item` is the index
+ *   of an item or, of a module, how many items it has; `shared` is JSON.
  */
 export const migrations: ReadonlyArray<ReadonlyArray<string>> = [
   [
@@ -60,6 +64,41 @@ export const migrations: ReadonlyArray<ReadonlyArray<string>> = [
       failure TEXT,
       epoch INTEGER,
       PRIMARY KEY (run, seq)
+    ) STRICT, WITHOUT ROWID`
+  ],
+  [
+    "ALTER TABLE runs ADD COLUMN reopened_at REAL",
+    "ALTER TABLE runs ADD COLUMN wake_at REAL",
+    // for what is to be driven: the runs that have ended, by far the most, are not in it
+    `CREATE INDEX runs_by_wake ON runs (fingerprint, status, wake_at, created_at, run_id)
+      WHERE finished_at IS NULL`,
+    "ALTER TABLE inputs ADD COLUMN signals TEXT NOT NULL DEFAULT '[]'",
+    "ALTER TABLE modules ADD COLUMN until REAL",
+    "ALTER TABLE modules ADD COLUMN items INTEGER",
+    "ALTER TABLE transitions ADD COLUMN item INTEGER",
+    "ALTER TABLE transitions ADD COLUMN until REAL",
+    "ALTER TABLE transitions ADD COLUMN shared TEXT",
+    `CREATE TABLE items (
+      run INTEGER NOT NULL,
+      module TEXT NOT NULL,
+      item INTEGER NOT NULL,
+      status TEXT NOT NULL,
+      failure TEXT,
+      output TEXT,
+      PRIMARY KEY (run, module, item)
+    ) STRICT, WITHOUT ROWID`,
+    `CREATE TABLE shared (
+      run INTEGER NOT NULL,
+      cell TEXT NOT NULL,
+      value TEXT NOT NULL,
+      PRIMARY KEY (run, cell)
+    ) STRICT, WITHOUT ROWID`,
+    `CREATE TABLE signals (
+      run INTEGER NOT NULL,
+      module TEXT NOT NULL,
+      closed INTEGER NOT NULL,
+      value TEXT,
+      PRIMARY KEY (run, module)
     ) STRICT, WITHOUT ROWID`
   ]
 ]

@@ -1,0 +1,92 @@
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import { TypeId, type Attempt } from "../../dag/CurrentModule.js"
+import { ModuleEnded } from "../../model/ModuleError.js"
+import type { RunId } from "../../model/RunId.js"
+import type { SharedValues } from "../../model/Transition.js"
+import type { SharedCells, Update } from "./SharedCells.js"
+
+type Cells = { readonly [key: string]: unknown }
+
+/** What a module says while it runs; not persisted. */
+export type Said =
+  | { readonly _tag: "Token"; readonly value: unknown }
+  | { readonly _tag: "Progress"; readonly done: number; readonly total: number }
+
+/** What the attempts of one run have in common. */
+export interface Host {
+  readonly runId: RunId
+  /** Waits while the consumer who started the run is behind. */
+  readonly hasRoom: Effect.Effect<void>
+  readonly say: (said: Said, module: string, index: number | undefined) => Effect.Effect<void>
+  readonly stop: () => void
+  readonly share: (values: SharedValues) => void
+}
+
+/** The engine's side of `CurrentModule`: once it has ended, each of its effects fails. */
+export class CurrentAttempt implements Attempt {
+  readonly [TypeId]: typeof TypeId = TypeId
+  /** In the order in which the attempt asked for them; they take effect when the module completes. */
+  readonly updates: Array<Update> = []
+  private ended = false
+
+  constructor(
+    private readonly host: Host,
+    private readonly cells: SharedCells,
+    readonly path: string,
+    readonly index: number | undefined,
+    readonly attempt: number
+  ) {}
+
+  get runId() {
+    return this.host.runId
+  }
+
+  end(): void {
+    this.ended = true
+  }
+
+  private whileIn<A>(f: () => Effect.Effect<A, ModuleEnded>): Effect.Effect<A, ModuleEnded> {
+    return Effect.suspend((): Effect.Effect<A, ModuleEnded> =>
+      this.ended ? new ModuleEnded({ module: this.path, attempt: this.attempt }) : f()
+    )
+  }
+
+  /** The attempt may end while it waits for room. */
+  private say(said: Said) {
+    const now = this.whileIn(() => this.host.say(said, this.path, this.index))
+    return this.whileIn(() => Effect.zipRight(this.host.hasRoom, now))
+  }
+
+  emit(value: unknown) {
+    return this.say({ _tag: "Token", value })
+  }
+
+  progress(done: number, total: number) {
+    return this.say({ _tag: "Progress", done, total })
+  }
+
+  get stop() {
+    return this.whileIn(() => Effect.sync(() => this.host.stop()))
+  }
+
+  get(group: string, key: string) {
+    return this.whileIn(() => Effect.sync(() => this.cells.get(group, key, this.updates)))
+  }
+
+  update(group: string, f: (cells: Cells) => Cells) {
+    return this.whileIn(() => Effect.sync(() => void this.updates.push({ group, f })))
+  }
+
+  updateLive(group: string, f: (cells: Cells) => Cells) {
+    return this.whileIn(() =>
+      Effect.suspend(() =>
+        Either.match(this.cells.commit([{ group, f }], true), {
+          // a value that its own cell refuses is a fault of the program
+          onLeft: ({ faults }) => Effect.dieMessage(faults.map(({ message }) => message).join("; ")),
+          onRight: (values) => Effect.sync(() => this.host.share(values))
+        })
+      )
+    )
+  }
+}

@@ -1,0 +1,297 @@
+import * as Cause from "effect/Cause"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Exit from "effect/Exit"
+import { CurrentModule } from "../../dag/CurrentModule.js"
+import type * as Definition from "../../dag/Definition.js"
+import type { Failure, SharedValues } from "../../model/Transition.js"
+import type { Plan } from "../../plan/Plan.js"
+import * as Attempt from "./Attempt.js"
+import { CurrentAttempt } from "./CurrentAttempt.js"
+import type { ChildEvents, StopReason } from "./Execution.js"
+import type { Detail } from "./ExecutionState.js"
+import * as Inputs from "./Inputs.js"
+import type { Loop, Owner } from "./Loop.js"
+import type { EndedItem } from "./Recall.js"
+import * as Results from "./Results.js"
+import type { SharedCells } from "./SharedCells.js"
+
+/** Why a map failed; `failure` where it was stored before, and then `cause` only where the error could be decoded. */
+export interface MapFailure {
+  readonly cause: Cause.Cause<unknown> | undefined
+  readonly encoded: unknown
+  readonly failure?: Failure
+}
+
+/** How a map ended. */
+export type MapEnd =
+  | { readonly _tag: "Completed"; readonly results: ReadonlyArray<unknown> }
+  | ({ readonly _tag: "Failed" } & MapFailure)
+  | { readonly _tag: "Stopped"; readonly reason: StopReason }
+
+export interface Options {
+  /** The path of the map. */
+  readonly module: string
+  readonly definition: Definition.MapDefinition
+  readonly items: ReadonlyArray<unknown>
+  readonly needs: Definition.ErasedValues
+  readonly cells: SharedCells
+  /** The ends of items that had ended before, by index. */
+  readonly known: ReadonlyArray<EndedItem | undefined>
+  readonly emit: (
+    item: number,
+    status: "completed" | "failed",
+    detail: Pick<Detail, "failure" | "shared">,
+    output: string | null
+  ) => void
+  /** The child Dag, when that is what is done with an item. */
+  readonly child:
+    | {
+        readonly plan: Plan
+        /** Whether it had begun when the run was cut off: then its inputs are known. */
+        readonly hasBegun: (item: number) => boolean
+        readonly execute: (item: number, inputs: ReadonlyMap<number, unknown>, events: ChildEvents) => void
+      }
+    | undefined
+  readonly onEnd: (end: MapEnd) => void
+}
+
+export interface MapItems {
+  readonly begin: () => void
+  readonly stop: (reason: StopReason) => void
+}
+
+/**
+ * The items of one map: as many at once as it allows, each through the loop, each persisted as it ends. What is kept of
+ * an item is its result.
+ */
+export const make = (loop: Loop, options: Options): MapItems => {
+  const { cells, child, definition, emit, items, known, module, needs, onEnd } = options
+  const { settings } = loop
+  const { concurrency, each, limit, onItemFailure, priority } = definition
+  const collect = onItemFailure === "collect"
+  const results = new Array<unknown>(items.length)
+  const begun = new Uint8Array(items.length)
+  const active = new Map<number, { readonly stop: (reason: StopReason) => void }>()
+  let left = items.length
+  let inFlight = 0
+  let next = 0
+  let stopping: StopReason | undefined
+  let failure: MapFailure | undefined
+  let ended = false
+
+  const end = (with_: MapEnd) => {
+    if (ended) return
+    ended = true
+    onEnd(with_)
+  }
+
+  const checkEnd = () => {
+    if (active.size > 0) return
+    if (failure !== undefined) end({ _tag: "Failed", ...failure })
+    else if (left === 0) end({ _tag: "Completed", results })
+    else if (stopping !== undefined) end({ _tag: "Stopped", reason: stopping })
+  }
+
+  const feed = () => {
+    while (stopping === undefined && inFlight < concurrency && next < items.length) {
+      const item = next++
+      if (known[item] !== undefined) continue
+      inFlight++
+      if (each.kind === "dag") loop.inline(owner, item)
+      else loop.ready(owner, item, priority, limit)
+    }
+  }
+
+  const itemEnded = () => {
+    left--
+    inFlight--
+    feed()
+    checkEnd()
+  }
+
+  const complete = (item: number, value: unknown, output: string | null, shared?: SharedValues) => {
+    results[item] = collect ? Exit.succeed(value) : value
+    emit(
+      item,
+      "completed",
+      { shared: shared === undefined || Object.keys(shared).length === 0 ? undefined : shared },
+      output
+    )
+    itemEnded()
+  }
+
+  const fail = (item: number, cause: Cause.Cause<unknown>, encoded: unknown) => {
+    const kept = Attempt.failureOf(cause, encoded)
+    emit(item, "failed", { failure: kept }, null)
+    if (collect) {
+      results[item] = Results.storedEnding(module, kept, cause)
+      return itemEnded()
+    }
+    inFlight--
+    failWith({ cause, encoded })
+    checkEnd()
+  }
+
+  const failWith = (why: MapFailure) => {
+    failure ??= why
+    stop("failed")
+  }
+
+  const stop = (reason: StopReason) => {
+    if (ended || (stopping !== undefined && stopping !== "stopped")) return
+    stopping = reason
+    for (const activity of [...active.values()]) activity.stop(reason)
+    if (child !== undefined) {
+      // what had begun before is ended by its own modules
+      for (let item = 0; item < items.length; item++) {
+        if (begun[item] === 0 && known[item] === undefined && child.hasBegun(item)) owner.start(item)
+      }
+    }
+    checkEnd()
+  }
+
+  const wasTold = () => stopping !== undefined && stopping !== "stopped"
+
+  /** Runs the effect of an item; an end other than success is the same for all. */
+  const run = <A>(
+    item: number,
+    effect: Effect.Effect<A, unknown, unknown>,
+    current: (() => CurrentAttempt) | undefined,
+    encodedError: () => unknown,
+    onSuccess: (value: A) => void
+  ) => {
+    const running = loop.fork(
+      effect,
+      {
+        module,
+        current: current?.(),
+        onEnded: () => current?.().end(),
+        limit: each.kind === "dag" ? undefined : limit
+      },
+      (exit) => {
+        active.delete(item)
+        // the effect is what this very call was given
+        if (Exit.isSuccess(exit)) onSuccess(exit.value as A)
+        else if (wasTold() && Cause.isInterruptedOnly(exit.cause)) checkEnd()
+        else fail(item, exit.cause, encodedError())
+      }
+    )
+    if (running === undefined) return
+    const activity = { stop: (reason: StopReason) => void (reason === "stopped" || running.interrupt()) }
+    active.set(item, activity)
+    if (stopping !== undefined) activity.stop(stopping)
+  }
+
+  const startEffect = (item: number, definition: Definition.MapDefinition["each"] & { readonly kind: "effect" }) => {
+    let current = new CurrentAttempt(loop.host, cells, module, item, 1)
+    let encoded: unknown
+    let begunOnce = false
+    const effect = Attempt.make({
+      module,
+      output: definition.output,
+      error: definition.error,
+      timeout: definition.timeout === undefined ? undefined : Duration.decode(definition.timeout),
+      retry: definition.retry,
+      run: (attempt) => {
+        const run = () => definition.run(items[item], needs, item)
+        if (!begunOnce) {
+          begunOnce = true
+          return run()
+        }
+        current.end()
+        current = new CurrentAttempt(loop.host, cells, module, item, attempt)
+        return Effect.provideService(Effect.suspend(run), CurrentModule, current)
+      },
+      fallback: undefined,
+      first: 1,
+      delay: 0,
+      alwaysDecode: settings.alwaysDecode,
+      onAttempt: () => {
+        encoded = undefined
+      },
+      onDelay: () => current.end(),
+      onError: (error) => {
+        encoded = error
+      }
+    })
+    run(
+      item,
+      effect,
+      () => current,
+      () => encoded,
+      ({ text, value }) => {
+        if (current.updates.length === 0) return complete(item, value, text)
+        let committed: Either.Either<SharedValues, Attempt.Unencodable>
+        try {
+          committed = cells.commit(current.updates, false)
+        } catch (defect) {
+          return fail(item, Cause.die(defect), undefined)
+        }
+        if (Either.isRight(committed)) complete(item, value, text, committed.right)
+        else fail(item, Cause.fail(committed.left), undefined)
+      }
+    )
+  }
+
+  const startChild = (
+    item: number,
+    { execute, hasBegun, plan }: NonNullable<Options["child"]>,
+    definition: Definition.MapDefinition["each"] & { readonly kind: "dag" }
+  ) => {
+    const begin = (inputs: ReadonlyMap<number, unknown>) =>
+      execute(item, inputs, {
+        begun: (activity, begin) => {
+          active.set(item, activity)
+          begin()
+          if (stopping !== undefined && active.get(item) === activity) activity.stop(stopping)
+        },
+        onInvalid: (cause) => fail(item, cause, undefined),
+        onEnd: (execution) => {
+          active.delete(item)
+          const ending = execution.ending()
+          if (ending === "completed") complete(item, execution.outputs(), null)
+          else if (ending === "failed") {
+            fail(item, Results.childCause(`${module}/${item}`, plan, execution), undefined)
+          } else checkEnd()
+        }
+      })
+    if (hasBegun(item)) return begin(new Map())
+    run(
+      item,
+      Effect.suspend(() => Inputs.encode(plan, definition.input(items[item], needs, item), settings.alwaysDecode)),
+      undefined,
+      () => undefined,
+      ({ values }) => begin(values)
+    )
+  }
+
+  const owner: Owner = {
+    isOpen: (item) => stopping === undefined && begun[item] === 0,
+    announce: () => {},
+    start: (item) => {
+      begun[item] = 1
+      if (each.kind === "effect") startEffect(item, each)
+      else if (child !== undefined) startChild(item, child, each)
+    }
+  }
+
+  return {
+    stop,
+    begin: () => {
+      let failed: MapFailure | undefined
+      known.forEach((ended, item) => {
+        if (ended === undefined) return
+        left--
+        const { cause, exit, failure } = ended
+        if (collect) results[item] = exit
+        else if (Exit.isSuccess(exit)) results[item] = exit.value
+        else if (failure !== undefined) failed ??= { cause, failure, encoded: undefined }
+      })
+      if (failed !== undefined) return failWith(failed)
+      feed()
+      checkEnd()
+    }
+  }
+}

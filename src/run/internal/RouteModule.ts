@@ -1,0 +1,34 @@
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import type * as Definition from "../../dag/Definition.js"
+import { RouteUnmatched } from "../../model/ModuleError.js"
+import { CurrentAttempt } from "./CurrentAttempt.js"
+import type { DagContext } from "./Execution.js"
+
+/** A module that picks a branch: the choice is its output. */
+export const start = (dag: DagContext, index: number, definition: Definition.RouteDefinition): void => {
+  const { branches, choose } = definition
+  const module = dag.pathOf(index)
+  const attempt = dag.nextAttempt(index)
+  dag.transition(index, "running", attempt)
+  const current = new CurrentAttempt(dag.loop.host, dag.cells, module, undefined, attempt)
+  const effect = Effect.suspend<unknown, unknown, unknown>(() => {
+    const chosen = choose(dag.needsOf(index))
+    return Effect.isEffect(chosen) ? chosen : Effect.succeed(chosen)
+  })
+  dag.run(
+    index,
+    effect,
+    (chosen) => {
+      const branch = branches.find((branch) => branch === chosen) ?? definition.default
+      if (branch === undefined) {
+        const unmatched = new RouteUnmatched({ module, chosen: JSON.stringify(chosen) ?? String(chosen), branches })
+        return dag.fail(index, attempt, Cause.fail(unmatched))
+      }
+      dag.commit(index, current, (shared) =>
+        dag.complete(index, attempt, branch, { output: JSON.stringify(branch), shared, wait: "durable" })
+      )
+    },
+    { current, onEnded: () => current.end() }
+  )
+}

@@ -1,0 +1,153 @@
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as HashMap from "effect/HashMap"
+import * as ParseResult from "effect/ParseResult"
+import * as Ref from "effect/Ref"
+import type * as Shared from "../../dag/Shared.js"
+import * as CanonicalJson from "../../model/CanonicalJson.js"
+import type { Fault } from "../../model/RunError.js"
+import type { SharedValues } from "../../model/Transition.js"
+import { Unencodable } from "./Attempt.js"
+
+type Values = { readonly [key: string]: unknown }
+
+/** An update as a module asked for it; it may be applied several times. */
+export interface Update {
+  readonly group: string
+  readonly f: (cells: Values) => Values
+}
+
+/** A group of cells, where its Dag declared it. */
+interface Group {
+  /** What the paths of its cells begin with. */
+  readonly path: string
+  readonly cells: { readonly [key: string]: Shared.AnyCell }
+  /** Replaced as a whole, by this file alone. */
+  readonly values: { current: Values }
+}
+
+/**
+ * The shared cells of one Dag of a run, and through it those of the Dags that it is a child of. All methods are
+ * synchronous, so that JavaScript runs each of them whole: no update is lost, and no two cells are seen torn.
+ */
+export interface SharedCells {
+  readonly find: (group: string) => Group | undefined
+  /** The value of a cell with the updates applied to it. */
+  readonly get: (group: string, key: string, updates: ReadonlyArray<Update>) => unknown
+  /** All updates take effect, or, when a value does not encode, none does. Throws what an update throws. */
+  readonly commit: (updates: ReadonlyArray<Update>, live: boolean) => Either.Either<SharedValues, Unencodable>
+}
+
+/** A stored value that its cell does not take any more. */
+export interface InvalidCell {
+  readonly cell: string
+  readonly faults: ReadonlyArray<Fault>
+}
+
+/** `path` is that of the Dag's modules; `stored` has the cells that are not as they were at first. */
+export const make = (
+  groups: ReadonlyArray<Shared.AnyGroup>,
+  path: string,
+  stored: HashMap.HashMap<string, unknown>,
+  parent: SharedCells | undefined
+): Either.Either<SharedCells, InvalidCell> => {
+  const own = new Map<string, Group>()
+  for (const { cells, name } of groups) {
+    // a group that an enclosing Dag declares as well is the same one
+    if (parent?.find(name)?.cells === cells) continue
+    const values: Array<readonly [string, unknown]> = []
+    for (const [key, { initial, schema }] of Object.entries(cells)) {
+      const cell = `${path}${name}/${key}`
+      const encoded = HashMap.get(stored, cell)
+      if (encoded._tag === "None") {
+        values.push([key, initial])
+        continue
+      }
+      const decoded = ParseResult.decodeUnknownEither(schema, { errors: "all" })(encoded.value)
+      if (Either.isLeft(decoded)) {
+        return Either.left({ cell, faults: ParseResult.ArrayFormatter.formatIssueSync(decoded.left) })
+      }
+      values.push([key, decoded.right])
+    }
+    const ref = Ref.unsafeMake<{ current: Values }>({ current: Object.fromEntries(values) })
+    own.set(name, { path: `${path}${name}/`, cells, values: Effect.runSync(Ref.get(ref)) })
+  }
+  if (own.size === 0 && parent !== undefined) return Either.right(parent)
+
+  const find = (name: string) => own.get(name) ?? parent?.find(name)
+  return Either.right({
+    find,
+    get: (group, key, updates) => apply(find, updates, group, false).get(known(find, group))![key],
+    commit: (updates, live) => {
+      const applied = apply(find, updates, undefined, live)
+      const encoded = encode(applied)
+      if (Either.isRight(encoded)) for (const [group, values] of applied) group.values.current = values
+      return encoded
+    }
+  })
+}
+
+/** Types see to it that a module can name none but the groups of its Dag. */
+const known = (find: (name: string) => Group | undefined, name: string): Group => {
+  const group = find(name)
+  if (group === undefined)
+    throw new Error(`no Dag of this run declares the shared group "${name}": list it in \`shared\``)
+  return group
+}
+
+/** The values of each group after the updates; of `only` also where nothing changes it. */
+const apply = (
+  find: (name: string) => Group | undefined,
+  updates: ReadonlyArray<Update>,
+  only: string | undefined,
+  live: boolean
+): ReadonlyMap<Group, Values> => {
+  const after = new Map<Group, Values>()
+  if (only !== undefined) {
+    const group = known(find, only)
+    after.set(group, group.values.current)
+  }
+  for (const { f, group: name } of updates) {
+    if (only !== undefined && name !== only) continue
+    const group = known(find, name)
+    const values = after.get(group) ?? group.values.current
+    const seen = Object.fromEntries(Object.entries(values).filter(([key]) => group.cells[key]!.live === live))
+    const patch = f(Object.freeze(seen))
+    const next = { ...values }
+    for (const [key, value] of Object.entries(patch)) {
+      if (!Object.hasOwn(seen, key)) {
+        throw new Error(
+          `an update of the shared group "${name}" gave "${key}", which is not one of its cells to update so`
+        )
+      }
+      const { merge } = group.cells[key]!
+      next[key] = merge === undefined ? value : merge(values[key], value)
+    }
+    after.set(group, next)
+  }
+  return after
+}
+
+/** What changed, as JSON values by the path of the cell. */
+const encode = (applied: ReadonlyMap<Group, Values>): Either.Either<SharedValues, Unencodable> => {
+  const encoded: { [cell: string]: unknown } = {}
+  const faults: Array<Fault> = []
+  for (const [{ cells, path, values }, after] of applied) {
+    for (const [key, { schema }] of Object.entries(cells)) {
+      if (after[key] === values.current[key]) continue
+      const cell = path + key
+      const refuse = (found: ReadonlyArray<Fault>) =>
+        found.forEach((fault) => faults.push({ path: ["shared", cell, ...fault.path], message: fault.message }))
+      const value = ParseResult.encodeUnknownEither(schema, { errors: "all" })(after[key])
+      if (Either.isLeft(value)) {
+        refuse(ParseResult.ArrayFormatter.formatIssueSync(value.left))
+        continue
+      }
+      const text = CanonicalJson.stringify(value.right)
+      if (Either.isLeft(text)) refuse([text.left])
+      // parsed again: what is stored must not change with a value that a module still holds
+      else encoded[cell] = JSON.parse(text.right)
+    }
+  }
+  return faults.length > 0 ? Either.left(new Unencodable(faults)) : Either.right(encoded)
+}

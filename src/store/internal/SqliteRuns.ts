@@ -1,0 +1,173 @@
+/**
+ * The statements over the rows of runs.
+ */
+import type { Connection } from "@effect/sql/SqlConnection"
+import type { SqlError } from "@effect/sql/SqlError"
+import * as Effect from "effect/Effect"
+import type { RunId } from "../../model/RunId.js"
+import type { RunStatus } from "../../model/Transition.js"
+import type { Due, RunRow } from "../RunStore.js"
+import * as SqliteRows from "./SqliteRows.js"
+
+/** A run as far as a commit must know it. Changed within one transaction, so that it stays what the row becomes. */
+export interface Known {
+  readonly id: number
+  readonly runId: RunId
+  readonly epoch: number
+  readonly owner: string
+  seq: number
+  status: RunStatus
+  finishedAt: number | null
+  wakeAt: number | null
+}
+
+/** The rows of our own STRICT tables have the types that their columns declare, so `select` may name them. */
+export const select = <Row>(
+  connection: Connection,
+  sql: string,
+  parameters: ReadonlyArray<unknown>
+): Effect.Effect<ReadonlyArray<Row>, SqlError> => connection.execute(sql, parameters, undefined)
+
+/** The number of the run whose id is a parameter. */
+export const idOfRun = "(SELECT id FROM runs WHERE run_id = ?)"
+
+export const rowLimit = (limit: number): number => Math.max(0, Math.min(Math.floor(limit), Number.MAX_SAFE_INTEGER))
+
+const rows = `SELECT run_id AS runId, dag, fingerprint, total, input, policy, status, epoch, owner,
+    heartbeat_at AS heartbeatAt, seq, signals, created_at AS createdAt,
+    coalesce(reopened_at, created_at) AS startedAt, finished_at AS finishedAt, wake_at AS wakeAt
+  FROM runs JOIN inputs ON inputs.run = runs.id`
+
+export const byId = (connection: Connection, runId: RunId): Effect.Effect<RunRow | undefined, SqlError> =>
+  Effect.map(select<RunRow>(connection, `${rows} WHERE run_id = ?`, [runId]), ([row]) => row)
+
+export const known = (
+  connection: Connection,
+  runs: ReadonlyArray<{ readonly runId: RunId }>
+): Effect.Effect<ReadonlyMap<RunId, Known>, SqlError> =>
+  Effect.map(
+    select<Known>(
+      connection,
+      `SELECT id, run_id AS runId, epoch, owner, seq, status, finished_at AS finishedAt, wake_at AS wakeAt FROM runs
+        WHERE run_id IN (SELECT value FROM json_each(?))`,
+      [JSON.stringify(runs.map(({ runId }) => runId))]
+    ),
+    (rows) => new Map(rows.map((row) => [row.runId, row]))
+  )
+
+const updates = SqliteRows.make(
+  5,
+  (rows) => `UPDATE runs SET
+      seq = change.column2, status = change.column3, finished_at = change.column4, wake_at = change.column5
+    FROM (${rows}) AS change WHERE runs.id = change.column1`
+)
+
+/** Each run only once: of two changes of one row in a statement any could count. */
+export const update = (connection: Connection, runs: ReadonlySet<Known>): Effect.Effect<void, SqlError> =>
+  updates(
+    connection,
+    Array.from(runs).flatMap(({ finishedAt, id, seq, status, wakeAt }) => [id, seq, status, finishedAt, wakeAt])
+  )
+
+/** Makes those of these runs due that are suspended and have a signal for a suspended module. */
+export const wakeSignalled = (connection: Connection, ids: ReadonlyArray<number>): Effect.Effect<void, SqlError> =>
+  Effect.asVoid(
+    connection.executeRaw(
+      `UPDATE runs SET wake_at = 0
+        WHERE id IN (SELECT value FROM json_each(?)) AND status = 'suspended' AND EXISTS (
+          SELECT 1 FROM signals JOIN modules USING (run, module)
+            WHERE signals.run = runs.id AND modules.status = 'suspended'
+        )`,
+      [JSON.stringify(ids)]
+    )
+  )
+
+/** What a claim may change of a run. */
+export const updateClaimed = (connection: Connection, run: RunRow): Effect.Effect<void, SqlError> =>
+  Effect.asVoid(
+    connection.executeRaw(
+      `UPDATE runs SET owner = ?, epoch = ?, heartbeat_at = ?, status = ?, reopened_at = ?, finished_at = ?, wake_at = ?
+        WHERE run_id = ?`,
+      [
+        run.owner,
+        run.epoch,
+        run.heartbeatAt,
+        run.status,
+        run.startedAt === run.createdAt ? null : run.startedAt,
+        run.finishedAt,
+        run.wakeAt,
+        run.runId
+      ]
+    )
+  )
+
+// `finished_at IS NULL` is what lets SQLite take the index that is made for these.
+const unfinished = "finished_at IS NULL AND (owner = '' OR heartbeat_at < ?)"
+
+const dueRuns = ["status = 'running'", "status = 'suspended' AND wake_at <= ?"].map(
+  (condition) => `SELECT id, wake_at, created_at, run_id FROM runs
+    WHERE ${unfinished} AND fingerprint IN (SELECT value FROM json_each(?)) AND ${condition}`
+)
+
+/** Two statements: they must see the same moment. */
+export const due = (
+  connection: Connection,
+  request: {
+    readonly fingerprints: ReadonlyArray<string>
+    readonly now: number
+    readonly expiredBefore: number
+    readonly limit: number
+  }
+): Effect.Effect<Due, SqlError> =>
+  Effect.gen(function* () {
+    const fingerprints = JSON.stringify(request.fingerprints)
+    const { expiredBefore, limit, now } = request
+    const runs = yield* select<RunRow>(
+      connection,
+      // NULL, the wake_at of running ones, is first
+      `${rows} WHERE runs.id IN (
+          SELECT id FROM (${dueRuns.join(" UNION ALL ")}) ORDER BY wake_at, created_at, run_id LIMIT ?
+        ) ORDER BY wake_at, created_at, run_id`,
+      [expiredBefore, fingerprints, expiredBefore, fingerprints, now, rowLimit(limit)]
+    )
+    const [next] = yield* select<{ readonly nextAt: number | null }>(
+      connection,
+      `SELECT min(at) AS nextAt FROM (
+          SELECT (
+            SELECT wake_at FROM runs
+              WHERE ${unfinished} AND fingerprint = json_each.value AND status = 'suspended' AND wake_at > ?
+              ORDER BY wake_at LIMIT 1
+          ) AS at FROM json_each(?)
+        )`,
+      [expiredBefore, now, fingerprints]
+    )
+    return { runs, nextAt: next?.nextAt ?? null }
+  })
+
+export const list = (
+  connection: Connection,
+  filter: {
+    readonly status?: RunStatus | undefined
+    readonly dag?: string | undefined
+    readonly limit: number
+    readonly before?: { readonly createdAt: number; readonly runId: RunId } | undefined
+  }
+): Effect.Effect<ReadonlyArray<RunRow>, SqlError> => {
+  const { before, dag, limit, status } = filter
+  const conditions = [
+    ...(dag === undefined ? [] : ["dag = ?"]),
+    ...(status === undefined ? [] : ["status = ?"]),
+    ...(before === undefined ? [] : ["(created_at, run_id) < (?, ?)"])
+  ]
+  return select<RunRow>(
+    connection,
+    `${rows}${conditions.length === 0 ? "" : ` WHERE ${conditions.join(" AND ")}`}
+      ORDER BY created_at DESC, run_id DESC LIMIT ?`,
+    [
+      ...(dag === undefined ? [] : [dag]),
+      ...(status === undefined ? [] : [status]),
+      ...(before === undefined ? [] : [before.createdAt, before.runId]),
+      rowLimit(limit)
+    ]
+  )
+}

@@ -1,0 +1,202 @@
+/**
+ * The rows of what a run is made of: modules, items of maps, shared cells, signals.
+ */
+import type { Connection } from "@effect/sql/SqlConnection"
+import type { SqlError } from "@effect/sql/SqlError"
+import * as Effect from "effect/Effect"
+import type { RunId } from "../../model/RunId.js"
+import type { Transition } from "../../model/Transition.js"
+import type { ItemRow, ModuleRow, RunChanges, SharedRow, SignalRow, Stored } from "../RunStore.js"
+import * as SqliteHistory from "./SqliteHistory.js"
+import * as SqliteRows from "./SqliteRows.js"
+import { idOfRun, select } from "./SqliteRuns.js"
+
+const rank = (status: string): string =>
+  `CASE ${status} WHEN 'pending' THEN 0 WHEN 'scheduled' THEN 1 WHEN 'running' THEN 2 WHEN 'suspended' THEN 3 ELSE 4 END`
+
+const kept = (column: string): string =>
+  `${column} = coalesce(excluded.${column}, iif(attempt = excluded.attempt, ${column}, NULL))`
+
+// `WHERE` is `ModuleStatus.canFollow`.
+const upsertModules = SqliteRows.make(
+  11,
+  (rows) => `INSERT INTO modules
+      (run, module, status, attempt, scheduled_at, started_at, finished_at, failure, output, until, items)
+    ${rows}
+    ON CONFLICT (run, module) DO UPDATE SET
+      status = excluded.status,
+      attempt = excluded.attempt,
+      ${["scheduled_at", "started_at", "finished_at", "failure"].map(kept).join(", ")},
+      output = excluded.output,
+      until = excluded.until,
+      items = coalesce(excluded.items, items)
+    WHERE ${rank("status")} < 4 AND (
+      excluded.attempt > attempt OR
+      (excluded.attempt = attempt AND ${rank("excluded.status")} > ${rank("status")})
+    )`
+)
+
+const upsertItems = SqliteRows.make(
+  6,
+  (rows) => `INSERT INTO items (run, module, item, status, failure, output)
+    ${rows}
+    ON CONFLICT (run, module, item) DO UPDATE SET
+      status = excluded.status, failure = excluded.failure, output = excluded.output
+    WHERE status = 'failed'`
+)
+
+const upsertShared = SqliteRows.make(
+  3,
+  (rows) => `INSERT INTO shared (run, cell, value)
+    ${rows}
+    ON CONFLICT (run, cell) DO UPDATE SET value = excluded.value`
+)
+
+/** The changes of several runs, gathered so that their rows share statements. */
+export interface Gathered {
+  /** `transitions`: those of the changes that the run does not have yet. */
+  readonly add: (
+    run: number,
+    changes: Pick<RunChanges, "modules" | "items" | "shared">,
+    transitions: ReadonlyArray<Transition>
+  ) => void
+
+  readonly write: (connection: Connection) => Effect.Effect<void, SqlError>
+}
+
+export const gather = (): Gathered => {
+  const modules: Array<unknown> = []
+  const items: Array<unknown> = []
+  const cells: Array<unknown> = []
+  const history: Array<unknown> = []
+  return {
+    add: (run, changes, transitions) => {
+      for (const row of changes.modules) {
+        modules.push(run, row.module, row.status, row.attempt)
+        modules.push(row.scheduledAt, row.startedAt, row.finishedAt, row.failure, row.output, row.until, row.items)
+      }
+      for (const row of changes.items) items.push(run, row.module, row.index, row.status, row.failure, row.output)
+      for (const { cell, value } of changes.shared) cells.push(run, cell, value)
+      for (const transition of transitions) history.push(...SqliteHistory.valuesOf(run, transition))
+    },
+    write: (connection) =>
+      Effect.gen(function* () {
+        yield* upsertModules(connection, modules)
+        yield* upsertItems(connection, items)
+        yield* upsertShared(connection, cells)
+        yield* SqliteHistory.insert(connection, history)
+      })
+  }
+}
+
+/** `RunSnapshot.reopenModule` over all modules of a run, and what is forgotten of those that are pending then. */
+export const reopen = (connection: Connection, runId: RunId): Effect.Effect<void, SqlError> =>
+  Effect.forEach(
+    [
+      `UPDATE modules SET status = 'pending', scheduled_at = NULL, started_at = NULL, finished_at = NULL,
+          failure = NULL, output = NULL, until = NULL
+        WHERE run = ${idOfRun}
+          AND (status IN ('failed', 'cancelled') OR (status = 'skipped' AND failure IS NULL))`,
+      ...["items WHERE status = 'failed'", "signals WHERE closed = 1"].map(
+        (rows) => `DELETE FROM ${rows} AND run = ${idOfRun} AND module NOT IN (
+            SELECT module FROM modules WHERE run = ${idOfRun} AND status <> 'pending'
+          )`
+      )
+    ],
+    (sql, i) => connection.executeRaw(sql, i === 0 ? [runId] : [runId, runId]),
+    { discard: true }
+  )
+
+export const modules = (connection: Connection, runId: RunId): Effect.Effect<Stored["modules"], SqlError> =>
+  select<ModuleRow>(
+    connection,
+    `SELECT module, status, attempt, scheduled_at AS scheduledAt, started_at AS startedAt,
+        finished_at AS finishedAt, failure, until, items
+      FROM modules WHERE run = ${idOfRun}`,
+    [runId]
+  )
+
+export const outputs = (
+  connection: Connection,
+  runId: RunId,
+  modules: ReadonlyArray<string>
+): Effect.Effect<ReadonlyMap<string, string>, SqlError> =>
+  Effect.map(
+    select<{ readonly module: string; readonly output: string }>(
+      connection,
+      `SELECT module, output FROM modules
+        WHERE run = ${idOfRun} AND output IS NOT NULL AND module IN (SELECT value FROM json_each(?))`,
+      [runId, JSON.stringify(modules)]
+    ),
+    (rows) => new Map(rows.map(({ module, output }) => [module, output]))
+  )
+
+export const items = (
+  connection: Connection,
+  runId: RunId,
+  modules: ReadonlyArray<string>
+): Effect.Effect<ReadonlyArray<ItemRow>, SqlError> =>
+  select<ItemRow>(
+    connection,
+    `SELECT module, item AS "index", status, output, failure FROM items
+      WHERE run = ${idOfRun} AND module IN (SELECT value FROM json_each(?))`,
+    [runId, JSON.stringify(modules)]
+  )
+
+export const itemCounts = (connection: Connection, runId: RunId): Effect.Effect<Stored["items"], SqlError> =>
+  select<Stored["items"][number]>(
+    connection,
+    `SELECT module, status, count(*) AS count FROM items WHERE run = ${idOfRun} GROUP BY module, status`,
+    [runId]
+  )
+
+export const shared = (connection: Connection, runId: RunId): Effect.Effect<Stored["shared"], SqlError> =>
+  select<SharedRow>(connection, `SELECT cell, value FROM shared WHERE run = ${idOfRun}`, [runId])
+
+export const signals = (
+  connection: Connection,
+  runIds: ReadonlyArray<RunId>
+): Effect.Effect<ReadonlyArray<SignalRow>, SqlError> =>
+  Effect.map(
+    select<Omit<SignalRow, "closed"> & { readonly closed: number }>(
+      connection,
+      `SELECT run_id AS runId, module, closed, value FROM runs JOIN signals ON signals.run = runs.id
+        WHERE run_id IN (SELECT value FROM json_each(?))`,
+      [JSON.stringify(runIds)]
+    ),
+    (rows) => rows.map((row) => ({ ...row, closed: row.closed === 1 }))
+  )
+
+/** What the signal has been before; where it has been nothing, it is this now. */
+export const settle = (
+  connection: Connection,
+  { closed, module, runId, value }: SignalRow
+): Effect.Effect<SignalRow | undefined, SqlError> =>
+  Effect.gen(function* () {
+    const was = yield* select<{ readonly closed: number; readonly value: string | null }>(
+      connection,
+      `SELECT closed, value FROM signals WHERE run = ${idOfRun} AND module = ?`,
+      [runId, module]
+    )
+    if (was[0] !== undefined) return { runId, module, closed: was[0].closed === 1, value: was[0].value }
+    const ended = yield* select<{ readonly status: string }>(
+      connection,
+      `SELECT status FROM modules WHERE run = ${idOfRun} AND module = ?
+          AND status IN ('completed', 'failed', 'skipped', 'cancelled')`,
+      [runId, module]
+    )
+    if (ended[0] !== undefined) return { runId, module, closed: true, value: null }
+    yield* connection.executeRaw(`INSERT INTO signals (run, module, closed, value) VALUES (${idOfRun}, ?, ?, ?)`, [
+      runId,
+      module,
+      closed ? 1 : 0,
+      value
+    ])
+    yield* connection.executeRaw(
+      `UPDATE runs SET wake_at = 0 WHERE run_id = ? AND status = 'suspended' AND EXISTS (
+          SELECT 1 FROM modules WHERE run = runs.id AND module = ? AND status = 'suspended'
+        )`,
+      [runId, module]
+    )
+    return undefined
+  })
