@@ -1,0 +1,252 @@
+import * as Cause from "effect/Cause"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import { DagChanged, RunSuspended, UnknownRun } from "../../model/RunError.js"
+import type { RunId } from "../../model/RunId.js"
+import type { RunPolicy } from "../../model/RunPolicy.js"
+import * as RunSnapshot from "../../model/RunSnapshot.js"
+import { isEnded } from "../../model/Transition.js"
+import type * as Plan from "../../plan/Plan.js"
+import type { Held, RunLease } from "../../state/RunLease.js"
+import type { Signals } from "../../state/Signals.js"
+import type { StateWriter } from "../../state/StateWriter.js"
+import type { StoredRun, Timeline } from "../../state/Timeline.js"
+import type { Claim } from "../../state/Update.js"
+import type { RunOptions } from "../RunOptions.js"
+import * as Driver from "./Driver.js"
+import * as Inputs from "./Inputs.js"
+import type { SignalState } from "./Loop.js"
+import * as Policy from "./Policy.js"
+import * as Recall from "./Recall.js"
+import type { Entry, Obtained, Registry, Restore } from "./Registry.js"
+import * as Results from "./Results.js"
+
+interface Begin {
+  readonly plan: Plan.Plan
+  readonly input: string
+  readonly snapshot: RunSnapshot.RunSnapshot
+  readonly begunAt?: number
+  readonly recalled: Recall.Recalled
+  readonly signals?: ReadonlyMap<string, SignalState>
+  readonly policy: RunPolicy
+  readonly entry: Entry
+  readonly held: Held | undefined
+  readonly isWatched: boolean
+  readonly isCancelled?: boolean
+}
+
+/** How a stored run is driven on. */
+interface TakeOver {
+  readonly options: RunOptions
+  /** Whether it has ended, and goes on from what is unfinished. */
+  readonly reopen?: boolean
+  readonly isWatched?: boolean
+  readonly isCancelled?: boolean
+}
+
+/** How long the end of a driver waits for a store that does not answer. */
+const patience = Duration.seconds(10)
+
+/** What runs are driven with. */
+export interface Services {
+  readonly writer: typeof StateWriter.Service
+  readonly lease: typeof RunLease.Service
+  readonly timeline: typeof Timeline.Service
+  readonly signals: typeof Signals.Service
+  readonly registry: Registry
+  readonly engine: Driver.Drive["engine"]
+  /** The drivers run in it. */
+  readonly scope: Scope.Scope
+  /** A run has begun to be driven, or is driven no longer. */
+  readonly notify: Effect.Effect<void>
+}
+
+/** How runs come to be driven: from their beginning, from what is stored of them, and to their cancellation. */
+export const make = ({ engine, lease, notify, registry, scope, signals, timeline, writer }: Services) => {
+  /** Writes what is queued, then lets go of the run: for a limited time, so that a store that hangs holds up nobody. */
+  const letGo = (claim: Claim) =>
+    Effect.zipRight(writer.flush, lease.release(claim)).pipe(
+      Effect.disconnect,
+      Effect.interruptible,
+      Effect.timeoutOption(patience),
+      Effect.flatMap(
+        Option.match({
+          onNone: () =>
+            Effect.zipRight(
+              lease.forget(claim),
+              Effect.logWarning(`run "${claim.runId}" was not let go of in time: its heartbeat has to expire`)
+            ).pipe(Effect.annotateLogs({ package: "heddle", module: "Engine", fiber: "driver" })),
+          onSome: () => Effect.void
+        })
+      )
+    )
+
+  const drive = ({ entry, held, input, ...run }: Begin): Effect.Effect<Obtained, never, unknown> =>
+    Effect.gen(function* () {
+      const { runId } = run.snapshot
+      const { plan } = run
+      const removed = Effect.zipRight(registry.remove(runId, entry), notify)
+      const driven = yield* Driver.start({
+        ...run,
+        begunAt: run.begunAt,
+        signals: run.signals ?? new Map(),
+        isCancelled: run.isCancelled ?? false,
+        claim: held?.claim,
+        engine,
+        writer,
+        signalStore: signals,
+        scope,
+        onEnd: held === undefined ? removed : Effect.ensuring(letGo(held.claim), removed)
+      })
+      if (held !== undefined) {
+        yield* lease.watch(held.claim, driven.lost)
+        if (plan.signals.length > 0) yield* notify
+      }
+      const handle = { ...driven.handle, cancel: cancelSuspendedToo(plan, driven.handle) }
+      const live = { plan, input, handle, driven, isStored: held !== undefined }
+      return { handle, driver: driven.fiber, live }
+    })
+
+  /** A run that was suspended has no driver any more that could cancel it. */
+  const cancelSuspendedToo = (plan: Plan.Plan, { await: ended, cancel, id }: Driver.ErasedHandle) =>
+    Effect.zipRight(
+      cancel,
+      Effect.flatMap(Effect.exit(Effect.interruptible(ended)), (exit) =>
+        exit._tag === "Failure" && Option.exists(Cause.failureOption(exit.cause), isSuspension)
+          ? Effect.catchAll(cancelStored(plan, id), (error) =>
+              Driver.isWriteError(error) ? Effect.fail(error) : Effect.die(error)
+            )
+          : Effect.void
+      )
+      // erasure: what the modules require is what the run was started with
+    ) as Driver.ErasedHandle["cancel"]
+
+  const fresh = (
+    begin: Omit<Begin, "snapshot" | "recalled">,
+    runId: RunId,
+    inputs: Inputs.Inputs,
+    startedAt: number
+  ) => {
+    const { dag, fingerprint, modules } = begin.plan
+    const snapshot = RunSnapshot.make({ runId, dag, fingerprint, total: modules.length, startedAt })
+    return drive({ ...begin, snapshot, recalled: Recall.fresh(begin.plan, inputs.values) })
+  }
+
+  const sourceOf = (snapshot: RunSnapshot.RunSnapshot): Recall.Source => ({
+    snapshot,
+    outputs: (modules) => timeline.outputs(snapshot.runId, modules),
+    items: (modules) => timeline.items(snapshot.runId, modules)
+  })
+
+  const recall = (plan: Plan.Plan, { input, snapshot }: StoredRun) =>
+    Effect.flatMap(Inputs.decode(plan, snapshot.runId, input), (inputs) =>
+      Recall.make(plan, inputs, sourceOf(snapshot))
+    )
+
+  /** Drives a stored run that this process holds. */
+  const driveOn = (plan: Plan.Plan, held: Held, entry: Entry, restore: Restore, how: TakeOver) =>
+    Effect.gen(function* () {
+      const { runId } = held.claim
+      const stored = yield* timeline.get(runId)
+      if (Option.isNone(stored)) return yield* Effect.dieMessage(`run "${runId}" is held and is not stored`)
+      const { input, policy, snapshot } = stored.value
+      const recalled = yield* restore(recall(plan, stored.value))
+      const known = yield* restore(signals.of([runId]))
+      return yield* drive({
+        plan,
+        input,
+        snapshot,
+        recalled,
+        signals: new Map(known.map(({ closed, module, value }) => [module, { closed, value }])),
+        policy: Policy.of(how.options, policy),
+        entry,
+        held,
+        isWatched: how.isWatched ?? false,
+        isCancelled: how.isCancelled ?? false,
+        ...(how.reopen === true ? { begunAt: held.run.startedAt } : undefined)
+      })
+    }).pipe(Effect.onError(() => lease.release(held.claim)))
+
+  /** Claims a run that nobody drives and drives it on; undefined when it has ended meanwhile. */
+  const takeOver = (plan: Plan.Plan, runId: RunId, entry: Entry, restore: Restore, how: TakeOver) =>
+    Effect.gen(function* () {
+      const claimed = yield* lease.claim(runId, { reopen: how.reopen })
+      if (claimed._tag === "Gone") return undefined
+      return yield* driveOn(plan, claimed.held, entry, restore, how)
+    })
+
+  /** The handle of a run that has ended or is suspended: its result is read from the store. */
+  const stored = (plan: Plan.Plan, run: StoredRun) =>
+    Effect.gen(function* () {
+      const { policy, snapshot } = run
+      const { causes, values } =
+        snapshot.status === "cancelled" || snapshot.status === "suspended"
+          ? Recall.fresh(plan, new Map())
+          : yield* recall(plan, run)
+      return {
+        handle: {
+          id: snapshot.runId,
+          await: Results.ended(plan, snapshot, causes, values, policy),
+          snapshot: Effect.succeed(snapshot),
+          changes: Stream.make(snapshot),
+          cancel:
+            snapshot.status === "suspended"
+              ? (Effect.catchAll(
+                  cancelStored(plan, snapshot.runId),
+                  (error) => (Driver.isWriteError(error) ? Effect.fail(error) : Effect.die(error))
+                  // erasure: as for `cancelSuspendedToo`
+                ) as Driver.ErasedHandle["cancel"])
+              : Effect.void
+        }
+      }
+    })
+
+  const get = (runId: RunId) =>
+    Effect.flatMap(
+      timeline.get(runId),
+      Option.match({ onNone: () => new UnknownRun({ runId }), onSome: Effect.succeed })
+    )
+
+  const unchanged = (plan: Plan.Plan, runId: RunId) => (run: { readonly fingerprint: string }) =>
+    run.fingerprint === plan.fingerprint
+      ? Effect.void
+      : new DagChanged({ runId, dag: plan.dag, stored: run.fingerprint, given: plan.fingerprint })
+
+  const cancelStored = (plan: Plan.Plan, runId: RunId) =>
+    Effect.uninterruptibleMask((restore) =>
+      Effect.gen(function* () {
+        const obtained = yield* registry.obtain(
+          runId,
+          restore,
+          (live) => Effect.as(unchanged(plan, runId)(live.plan), { handle: live.handle, live }),
+          (entry) =>
+            Effect.gen(function* () {
+              const run = yield* get(runId)
+              yield* unchanged(plan, runId)(run.snapshot)
+              if (isEnded(run.snapshot.status)) return { handle: yield* doneHandle(run.snapshot) }
+              const driven = yield* takeOver(plan, runId, entry, restore, { options: {}, isCancelled: true })
+              return driven ?? { handle: yield* doneHandle(run.snapshot) }
+            })
+        )
+        yield* restore(obtained.handle.cancel)
+      })
+    )
+
+  const doneHandle = (snapshot: RunSnapshot.RunSnapshot): Effect.Effect<Driver.ErasedHandle> =>
+    Effect.succeed({
+      id: snapshot.runId,
+      await: Effect.void,
+      snapshot: Effect.succeed(snapshot),
+      changes: Stream.make(snapshot),
+      cancel: Effect.void
+    })
+
+  return { cancelStored, doneHandle, driveOn, fresh, get, sourceOf, stored, takeOver, unchanged }
+}
+
+export type Launch = ReturnType<typeof make>
+
+const isSuspension = (error: unknown) => error instanceof RunSuspended
