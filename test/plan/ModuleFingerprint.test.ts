@@ -81,8 +81,6 @@ const build = (of: Parts, { concurrency, duration, initial, limit, priority, tim
   const map = {
     over: () => [1],
     concurrency,
-    limit,
-    priority,
     onItemFailure: of.onItemFailure,
     onFailure: of.onMapFailure
   }
@@ -94,6 +92,8 @@ const build = (of: Parts, { concurrency, duration, initial, limit, priority, tim
           output: schemas[of.itemOutput] as Schema.Schema<any>,
           run: () => Effect.never,
           timeout,
+          limit,
+          priority,
           ...set("error", of.itemError === undefined ? undefined : (schemas[of.itemError] as Schema.Schema<any>))
         })
   const needs: { readonly [key: string]: Module.Any } = { signal, sleep, nested, each }

@@ -366,7 +366,7 @@ describe("Plan", () => {
         const approval = Module.signal("approval", { value: Schema.Boolean })
         const inner = Dag.make("inner", { outputs: { approval, call: limited("call", "api") } })
         const input = () => ({}) as never
-        const orders = Module.map("orders", { over: () => [1], dag: inner, input, limit: "orders" })
+        const orders = Module.map("orders", { over: () => [1], dag: inner, input })
         const middle = Dag.make("middle", { outputs: { orders, again: Module.dag("again", { dag: inner, input }) } })
         const plan = yield* Plan.make(
           Dag.make("outer", {
@@ -390,7 +390,6 @@ describe("Plan", () => {
             ["call", "api"],
             ["items", "items"],
             ["middle/again/call", "api"],
-            ["middle/orders", "orders"],
             ["middle/orders/:/call", "api"]
           ]
         )

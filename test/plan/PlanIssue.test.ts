@@ -157,6 +157,17 @@ describe("PlanIssue", () => {
       )
     }
 
+    it.effect("the limit of a map over a child Dag", () => {
+      const inner = Dag.make("inner", { outputs: { one: Module.pure("one", { run: () => 1 }) } })
+      const reason = "the modules of a child Dag have limits of their own"
+      const options = { over: () => [1], dag: inner, input: () => ({}), limit: "few" }
+      return expectIssues(
+        dagOf(Module.map("it", options)),
+        [{ _tag: "InvalidOption", module: "it", option: "limit", value: "few", reason }],
+        [`- the limit of module "it" is "few": ${reason}`]
+      )
+    })
+
     it.effect("the timeout of a signal and the duration of a sleep", () =>
       expectIssues(
         dagOf(

@@ -33,8 +33,6 @@ interface Common<N extends Needs, W, T, C, OF> {
   readonly concurrency?: number | "unbounded"
   readonly onItemFailure?: C
   readonly onFailure?: OF
-  readonly limit?: string
-  readonly priority?: number
   readonly version?: string | number
 }
 
@@ -44,6 +42,8 @@ interface Effects<N extends Needs, T, A, AR, E, R, X, XR, RE, RR> {
   readonly run: (item: DeepReadonly<NoInfer<T>>, needs: Values<N>, index: number) => Effect.Effect<NoInfer<A>, E, R>
   readonly timeout?: Duration.DurationInput
   readonly retry?: Schedule.Schedule<unknown, RE, RR> & Accepts<RE, NoInfer<Raised<E>> | ModuleTimedOut>
+  readonly limit?: string
+  readonly priority?: number
 }
 
 interface Children<N extends Needs, T, O, I, E, R> {
@@ -60,6 +60,8 @@ interface Options extends Common<Needs, AnyBranch, unknown, "fail" | "collect", 
   readonly run?: unknown
   readonly timeout?: Duration.DurationInput
   readonly retry?: unknown
+  readonly limit?: string
+  readonly priority?: number
   readonly dag?: AnyDag
   readonly input?: unknown
 }
@@ -69,8 +71,8 @@ interface Options extends Common<Needs, AnyBranch, unknown, "fail" | "collect", 
  * the module gives the results in the order of the items. An item that completed is stored by its index and does not
  * run again; when the run is resumed `over` is asked again, and has to give the same list for the same needs.
  *
- * With `run` an item is an Effect in a fiber of its own, and `output`, `error`, `timeout` and `retry` are those of an
- * item, as in `make`. With `dag` an item is a child Dag with the inputs that `input` gives; its modules are named by
+ * With `run` an item is an Effect in a fiber of its own, and `output`, `error`, `timeout`, `retry`, `limit` and
+ * `priority` are those of an item, as in `make`. With `dag` an item is a child Dag with the inputs that `input` gives; its modules are named by
  * their path, `orders/3/approval`, and may wait for signals and times.
  *
  * - `over`: must be deterministic; more items than the engine's `maxItems` fail the module, before any has run
@@ -78,7 +80,6 @@ interface Options extends Common<Needs, AnyBranch, unknown, "fail" | "collect", 
  * - `onItemFailure`: `fail` (default): the first item that fails interrupts the others and fails the module. `collect`:
  *   every item runs, and the module gives an `Exit` for each, with the item's error as it is stored
  * - `onFailure`: `skip`: instead of failing, the module is skipped, as in `make`
- * - `limit`, `priority`: of each item, as in `make`
  * - `when`, `version`: as in `make`; it runs when all it needs has completed
  *
  * **Interruption**: when the run is stopped, or an item fails, the items that run are interrupted and their finalizers
@@ -118,9 +119,10 @@ export const map: {
     const Name extends string,
     A,
     AR,
-    T,
     E,
     R,
+    // never until `over` has been looked at, so that a `run` with a typed item is not refused before
+    T = never,
     N extends Needs = {},
     W extends AnyBranch = never,
     X = Failed,
@@ -142,11 +144,11 @@ export const map: {
   >
   <
     const Name extends string,
-    T,
     O,
     I,
     E,
     R,
+    T = never,
     N extends Needs = {},
     W extends AnyBranch = never,
     const C extends "fail" | "collect" = "fail",

@@ -55,7 +55,7 @@ const faultsOfKind = (definition: Definition.Definition): ReadonlyArray<OptionFa
         ...check("concurrency", definition.concurrency, concurrencyReason),
         ...(definition.each.kind === "effect"
           ? check<unknown>("timeout", definition.each.timeout, durationReason)
-          : []),
+          : check("limit", definition.limit, () => "the modules of a child Dag have limits of their own")),
         ...queued(definition)
       ]
     case "signal":

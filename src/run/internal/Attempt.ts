@@ -72,8 +72,10 @@ export interface Attempt extends Pick<Definition.Attempted, "error" | "output" |
   readonly delay: number
   /** Whether a dependant is given the value that a resume would give it. */
   readonly alwaysDecode: boolean
-  /** A further attempt begins. */
-  readonly onAttempt: (attempt: number) => void
+  /** What comes right before the first attempt. */
+  readonly before: Effect.Effect<void> | undefined
+  /** What comes right before a further attempt. */
+  readonly onAttempt: (attempt: number) => Effect.Effect<void>
   /** A further attempt begins in so many milliseconds, because of this cause. */
   readonly onDelay: (millis: number, cause: Cause.Cause<unknown>) => void
   /** The failure's encoding through the module's `error` schema, before the failure itself. */
@@ -95,6 +97,7 @@ export const make = (attempt: Attempt): Effect.Effect<Settled, unknown, unknown>
     })
   }
   if (retry !== undefined) run = retried(run, retry, attempt, () => attempt.onAttempt(++number))
+  if (attempt.before !== undefined) run = Effect.zipRight(attempt.before, run)
   if (delay > 0) run = Effect.zipRight(Effect.sleep(delay), run)
   if (fallback !== undefined) {
     run = Effect.catchAllCause(run, (cause) =>
@@ -138,7 +141,7 @@ const retried = (
   run: Effect.Effect<unknown, unknown, unknown>,
   retry: Schedule.Schedule<unknown, unknown, unknown>,
   { first, onDelay }: Attempt,
-  begin: () => void
+  begin: () => Effect.Effect<void>
 ): Effect.Effect<unknown, unknown, unknown> =>
   Effect.suspend(() => {
     let failed: Cause.Cause<unknown> = Cause.empty
@@ -162,7 +165,7 @@ const retried = (
       const again = (error: unknown) =>
         Effect.matchEffect(step(error), {
           onFailure: () => Effect.failCause(failed),
-          onSuccess: () => Effect.suspend(() => (begin(), attempts))
+          onSuccess: () => Effect.zipRight(Effect.suspend(begin), attempts)
         })
       const attempts: Effect.Effect<unknown, unknown, unknown> = Effect.catchAll(
         Effect.tapErrorCause(run, (cause) => Effect.sync(() => void (failed = cause))),

@@ -9,40 +9,30 @@ import type { DagContext } from "./Execution.js"
 
 /** A module that runs an Effect, as `Module.make` gives it. */
 export const start = (dag: DagContext, index: number, definition: Definition.EffectDefinition): void => {
-  const { loop, nextAttempt, states, transition } = dag
-  const status = states.statusOf(index)
-  const until = status === "suspended" ? states.untilOf(index) : undefined
-  const delay = until === undefined ? 0 : Math.max(0, until - loop.now())
-  if (definition.execution === "atMostOnce") {
-    if (status === "running") return attempt(dag, index, definition, states.attemptOf(index), 0, true)
-    const number = nextAttempt(index)
-    const unreserve = loop.reserve(definition.limit)
-    return transition(index, "running", number, undefined, null, "strict", () => {
-      if (!unreserve()) return
-      if (states.isOpen(index)) attempt(dag, index, definition, number, delay, false)
-      else if (definition.limit !== undefined) loop.settings.limits.release(definition.limit)
-    })
-  }
-  const number = nextAttempt(index)
-  if (delay === 0) transition(index, "running", number)
-  attempt(dag, index, definition, number, delay, false)
-}
-
-const attempt = (
-  dag: DagContext,
-  index: number,
-  definition: Definition.EffectDefinition,
-  first: number,
-  delay: number,
-  cutOff: boolean
-): void => {
   const { cells, loop, states, transition } = dag
   const { error, execution, limit, onFailure, output, retry, timeout } = definition
+  const status = states.statusOf(index)
+  const atMostOnce = execution === "atMostOnce"
+  const isCutOff = atMostOnce && status === "running"
+  const first = isCutOff ? states.attemptOf(index) : dag.nextAttempt(index)
+  const until = status === "suspended" ? states.untilOf(index) : undefined
+  const delay = until === undefined ? 0 : Math.max(0, until - loop.now())
+
   const module = dag.pathOf(index)
   const needs = dag.needsOf(index)
   let current = new CurrentAttempt(loop.host, cells, module, undefined, first)
   let encoded: unknown
   let begun = false
+  const begin = (number: number): Effect.Effect<void> =>
+    atMostOnce
+      ? Effect.async<void>((resume) =>
+          transition(index, "running", number, undefined, null, "strict", () => resume(Effect.void))
+        )
+      : Effect.sync(() => transition(index, "running", number))
+  // what need not wait is not waited for
+  const isBegun = !atMostOnce && delay === 0
+  if (isBegun) transition(index, "running", first)
+
   const provided = (number: number, effect: Effect.Effect<unknown, unknown, unknown>) => {
     current.end()
     current = new CurrentAttempt(loop.host, cells, module, undefined, number)
@@ -53,9 +43,9 @@ const attempt = (
     output,
     error,
     timeout: timeout === undefined ? undefined : Duration.decode(timeout),
-    retry: cutOff ? undefined : retry,
+    retry: isCutOff ? undefined : retry,
     run: (number) => {
-      if (cutOff) return new ModuleCutOff({ module, attempt: number })
+      if (isCutOff) return new ModuleCutOff({ module, attempt: number })
       if (begun) {
         return provided(
           number,
@@ -63,7 +53,6 @@ const attempt = (
         )
       }
       begun = true
-      if (delay > 0 && execution !== "atMostOnce") transition(index, "running", number)
       return definition.run(needs)
     },
     fallback:
@@ -77,9 +66,10 @@ const attempt = (
     first,
     delay,
     alwaysDecode: loop.settings.alwaysDecode,
+    before: isBegun || isCutOff ? undefined : begin(first),
     onAttempt: (number) => {
       encoded = undefined
-      transition(index, "running", number)
+      return begin(number)
     },
     onDelay: (millis, cause) => {
       current.end()

@@ -3,7 +3,7 @@ import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
+import type * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as FiberRef from "effect/FiberRef"
 import * as Runtime from "effect/Runtime"
@@ -15,6 +15,7 @@ import type { CurrentAttempt, Host } from "./CurrentAttempt.js"
 import type { Limits } from "./Limits.js"
 import * as ReadyQueue from "./ReadyQueue.js"
 import * as Spans from "./Spans.js"
+import * as Timers from "./Timers.js"
 
 /** Starts of modules after which the loop hands the thread back to Effect's scheduler. */
 const startsBeforeYield = 1024
@@ -27,9 +28,6 @@ const millisBeforeTimers = 20
 
 /** Starts of modules between two looks at the clock. */
 const startsBeforeClock = 64
-
-/** Milliseconds: a timer of JavaScript that is to take longer than 24.8 days fires at once, or never. */
-const longestSleep = 24 * 60 * 60 * 1000
 
 /**
  * Hands a transition on. `output` is the JSON text to be stored, null when there is none. `released` is called once, at
@@ -85,10 +83,6 @@ interface Work {
   readonly limit: string | undefined
 }
 
-export interface Timer {
-  readonly cancel: () => void
-}
-
 /** An effect that runs. */
 export interface Running {
   readonly interrupt: () => void
@@ -124,12 +118,7 @@ export interface Loop {
     options: ForkOptions,
     onExit: (exit: Exit.Exit<unknown, unknown>) => void
   ) => Running | undefined
-  /**
-   * Keeps the place of what will run, and its permit, until the returned function is called: it tells whether they are
-   * still kept, as they are until the loop ends.
-   */
-  readonly reserve: (limit: string | undefined) => () => boolean
-  readonly at: (time: number, fire: () => void) => Timer
+  readonly at: Timers.Timers["at"]
   /** Something waits for a signal or a time, until the returned function is called. */
   readonly waits: (path: string, delivered?: (signal: SignalState) => void) => () => void
   readonly deliver: (path: string, signal: SignalState) => void
@@ -172,13 +161,10 @@ export const make = (
   let blocked = 0
   let unreleased = 0
   let running = 0
-  /** What has its place, and perhaps a permit, and has yet to begin. */
-  const reserved = new Set<{ readonly limit: string | undefined }>()
 
   const fibers = new Set<Fiber.RuntimeFiber<unknown, unknown>>()
   const waiting = new Map<string, ((signal: SignalState) => void) | undefined>()
-  const timers = new Set<{ readonly at: number; readonly fire: () => void }>()
-  let armed: { readonly at: number; readonly fiber: Fiber.RuntimeFiber<unknown, unknown> } | undefined
+  const timers = Timers.make(clock, forkPlain, parent.id(), () => enter(() => void timers.fire()))
 
   let interrupted = false
   let ended = false
@@ -238,55 +224,6 @@ export const make = (
     return { interrupt: () => fiber.unsafeInterruptAsFork(parent.id()) }
   }
 
-  // --- what waits
-
-  const arm = () => {
-    let first = Infinity
-    for (const timer of timers) if (timer.at < first) first = timer.at
-    if (armed !== undefined && armed.at <= first && first !== Infinity) return
-    disarm()
-    if (first === Infinity || ended || interrupted) return
-    const fiber = forkPlain(clock.sleep(Duration.millis(Math.min(longestSleep, Math.max(0, Math.ceil(first - now()))))))
-    const mine = { at: first, fiber }
-    armed = mine
-    fiber.addObserver((exit) => {
-      if (armed !== mine) return
-      armed = undefined
-      if (Exit.isSuccess(exit)) {
-        // a long sleep is made in parts
-        enter(() => void (fireTimers() || arm()))
-      }
-    })
-  }
-
-  const disarm = () => {
-    const fiber = armed?.fiber
-    armed = undefined
-    fiber?.unsafeInterruptAsFork(parent.id())
-  }
-
-  /** Gives whether any was due. */
-  const fireTimers = (): boolean => {
-    if (timers.size === 0) return false
-    const time = now()
-    let fired = false
-    for (const timer of timers) {
-      if (timer.at > time) continue
-      timers.delete(timer)
-      timer.fire()
-      fired = true
-    }
-    if (fired) arm()
-    return fired
-  }
-
-  const at: Loop["at"] = (time, fire) => {
-    const timer = { at: time, fire }
-    timers.add(timer)
-    arm()
-    return { cancel: () => void timers.delete(timer) }
-  }
-
   // --- the loop
 
   const startNext = (): boolean => {
@@ -301,7 +238,7 @@ export const make = (
       if (owner.isOpen(index)) owner.start(index)
       return true
     }
-    if (running + reserved.size >= concurrency) return false
+    if (running >= concurrency) return false
     const permitted = granted.shift()
     const work = permitted ?? effects.take()
     if (work === undefined) return false
@@ -335,13 +272,13 @@ export const make = (
       if (++starts % startsBeforeClock === 0) rest()
       if (resting || settings.isBehind()) return
       if (started === startsBeforeYield) return planPump()
-      if (!startNext() && !fireTimers()) break
+      if (!startNext() && !timers.fire()) break
     }
     if (interrupted) return
     // a permit is not held by what has no place to run
     while (granted.length > 0) {
       const work = granted.pop()!
-      effects.offer(work, work.priority)
+      effects.putBack(work, work.priority)
       limits.release(work.limit!)
     }
     effects.announce(({ index, owner }) => {
@@ -380,12 +317,10 @@ export const make = (
 
   const finish = (report: () => void) => {
     ended = true
-    disarm()
-    timers.clear()
+    timers.stop()
     limits.withdraw(settings)
-    for (const { limit } of [...granted, ...reserved]) if (limit !== undefined) limits.release(limit)
+    for (const { limit } of granted) if (limit !== undefined) limits.release(limit)
     granted.length = 0
-    reserved.clear()
     report()
   }
 
@@ -415,14 +350,14 @@ export const make = (
       return enter(() => {})
     }
     if (settings.canSuspend) {
-      let until = Infinity
-      for (const timer of timers) until = Math.min(until, timer.at)
+      const until = timers.next()
       finish(() => events.suspended(until === Infinity ? undefined : until))
     }
   }
 
   const die = (cause: Cause.Cause<never>) => {
     interrupted = true
+    timers.stop()
     onIdle = () => finish(() => events.died(cause))
     interruptFibers()
   }
@@ -430,6 +365,7 @@ export const make = (
   /** Interrupts what runs; `then` is called when all of it has ended. */
   const cutOff = (then: () => void) => {
     interrupted = true
+    timers.stop()
     if (running === 0 && !inside) return then()
     onIdle = then
     interruptFibers()
@@ -461,12 +397,7 @@ export const make = (
     inline: (owner, index) => void inline.push(owner, index),
     ready: (owner, index, priority, limit) => effects.offer({ owner, index, priority, limit }, priority),
     fork,
-    reserve: (limit) => {
-      const place = { limit }
-      reserved.add(place)
-      return () => reserved.delete(place)
-    },
-    at,
+    at: timers.at,
     waits: (path, delivered) => {
       waiting.set(path, delivered)
       return () => void waiting.delete(path)
@@ -483,7 +414,7 @@ export const make = (
         begin()
         const { deadline } = settings
         if (deadline === undefined || ended) return
-        if (deadline > now()) at(deadline, () => events.onStop("timedOut"))
+        if (deadline > now()) timers.at(deadline, () => events.onStop("timedOut"))
         else events.onStop("timedOut")
       }),
     cancel: () => {

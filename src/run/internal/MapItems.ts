@@ -208,9 +208,11 @@ export const make = (loop: Loop, options: Options): MapItems => {
       first: 1,
       delay: 0,
       alwaysDecode: settings.alwaysDecode,
-      onAttempt: () => {
-        encoded = undefined
-      },
+      before: undefined,
+      onAttempt: () =>
+        Effect.sync(() => {
+          encoded = undefined
+        }),
       onDelay: () => current.end(),
       onError: (error) => {
         encoded = error

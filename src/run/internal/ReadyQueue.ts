@@ -12,6 +12,8 @@ interface Line<A> {
 export interface ReadyQueue<A> {
   readonly offer: (entry: A, priority: number) => void
   readonly take: () => A | undefined
+  /** What was taken comes first again. */
+  readonly putBack: (entry: A, priority: number) => void
   readonly isEmpty: () => boolean
   /** Each entry that is still here, once. */
   readonly announce: (visit: (entry: A) => void) => void
@@ -44,6 +46,11 @@ export const make = <A>(): ReadyQueue<A> => {
         return entry
       }
       return undefined
+    },
+    putBack: (entry, priority) => {
+      const line = lineOf(priority)
+      if (line.head > 0) line.entries[--line.head] = entry
+      else line.entries.unshift(entry)
     },
     isEmpty: () => lines.every((line) => line.head === line.entries.length),
     announce: (visit) => {
