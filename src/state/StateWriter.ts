@@ -309,8 +309,12 @@ const make = Effect.fnUntraced(function* (options: Options) {
     ),
     (fiber) =>
       Effect.gen(function* () {
+        // not in a child: an interruption goes to the children of whoever closes, however uninterruptible closing is
         const patiently = <A>(effect: Effect.Effect<A>) =>
-          Effect.timeoutOption(Effect.interruptible(effect), options.close)
+          Effect.timeoutOption(Effect.interruptible(effect), options.close).pipe(
+            Effect.forkDaemon,
+            Effect.flatMap(Fiber.join)
+          )
         state.phase = "closing"
         yield* patiently(flush)
         state.phase = "closed"

@@ -76,6 +76,8 @@ export interface ModuleRow {
 export interface ItemRow {
   readonly module: string
   readonly index: number
+  /** The number of the transition that ended it. */
+  readonly seq: number
   readonly status: "completed" | "failed"
   readonly output: string | null
   readonly failure: string | null

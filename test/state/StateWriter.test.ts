@@ -391,8 +391,8 @@ describe("StateWriter", () => {
                 { ...none, module: "nap", status: "completed", finishedAt: 6 }
               ],
               items: [
-                { module: "m", index: 0, status: "failed", output: null, failure: JSON.stringify(failure) },
-                { module: "m", index: 2, status: "completed", output: "7", failure: null }
+                { module: "m", index: 0, seq: 2, status: "failed", output: null, failure: JSON.stringify(failure) },
+                { module: "m", index: 2, seq: 3, status: "completed", output: "7", failure: null }
               ],
               shared: [
                 { cell: "c", value: "3" },

@@ -142,9 +142,9 @@ describe("Timeline", () => {
         assert.sameDeepMembers(
           [...(yield* timeline.items(runId, ["m", "plain"]))],
           [
-            { module: "m", index: 0, status: "completed", output: "1", failure: null },
-            { module: "m", index: 1, status: "failed", output: null, failure: text },
-            { module: "m", index: 3, status: "completed", output: "3", failure: null }
+            { module: "m", index: 0, seq: 4, status: "completed", output: "1", failure: null },
+            { module: "m", index: 1, seq: 5, status: "failed", output: null, failure: text },
+            { module: "m", index: 3, seq: 6, status: "completed", output: "3", failure: null }
           ]
         )
         const [summary] = yield* timeline.list({ status: "suspended" })

@@ -21,6 +21,7 @@ const failure = JSON.stringify({ kind: "error", message: "no", cause: "no" })
 const item = (module: string, index: number, status: ItemRow["status"], fields?: Partial<ItemRow>): ItemRow => ({
   module,
   index,
+  seq: index + 2,
   status,
   output: status === "completed" ? `${index}` : null,
   failure: status === "failed" ? failure : null,

@@ -824,6 +824,7 @@ const anyRows = {
     record({
       module: anyModule,
       index: nat(3),
+      seq: anySeq,
       status: constantFrom("completed" as const, "failed" as const),
       output: option(string()),
       failure: option(string())

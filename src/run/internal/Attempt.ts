@@ -109,7 +109,7 @@ export const make = (attempt: Attempt): Effect.Effect<Settled, unknown, unknown>
     )
   }
   // of the error that is left: that of the fallback, where there is one
-  if (error !== undefined) run = Effect.tapErrorCause(run, (cause) => encodeError(error, cause, attempt.onError))
+  if (error !== undefined) run = Effect.catchAllCause(run, (cause) => encodeError(error, cause, attempt))
   return Effect.flatMap(run, (value) => settle(output, value, attempt.alwaysDecode))
 }
 
@@ -175,17 +175,24 @@ const retried = (
     })
   })
 
-/** An error that its schema refuses is kept as its message only. */
+/** Fails with the cause. An error that its schema refuses is kept as its message only. */
 const encodeError = (
   schema: Definition.ErasedSchema,
   cause: Cause.Cause<unknown>,
-  onError: (encoded: unknown) => void
-) =>
+  { alwaysDecode, onError }: Attempt
+): Effect.Effect<never, unknown, unknown> =>
   Option.match(Cause.failureOption(cause), {
-    onNone: () => Effect.void,
+    onNone: () => Effect.failCause(cause),
     onSome: (error) =>
-      Effect.map(Effect.either(encode(schema, error)), (text) => {
-        if (Either.isRight(text) && text.right !== null) onError(JSON.parse(text.right))
+      Effect.flatMap(Effect.either(encode(schema, error)), (text) => {
+        if (Either.isLeft(text) || text.right === null) return Effect.failCause(cause)
+        onError(JSON.parse(text.right))
+        if (!alwaysDecode) return Effect.failCause(cause)
+        return Effect.flatMap(Effect.either(decode(schema, text.right)), (again) =>
+          Effect.failCause(
+            Either.isLeft(again) ? cause : Cause.map(cause, (other) => (other === error ? again.right : other))
+          )
+        )
       })
   })
 

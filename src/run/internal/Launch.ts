@@ -1,6 +1,7 @@
 import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
@@ -72,6 +73,9 @@ export const make = ({ engine, lease, notify, registry, scope, signals, timeline
       Effect.disconnect,
       Effect.interruptible,
       Effect.timeoutOption(patience),
+      // an interruption of the driver goes to its children too, however uninterruptible it is itself
+      Effect.forkDaemon,
+      Effect.flatMap(Fiber.join),
       Effect.flatMap(
         Option.match({
           onNone: () =>

@@ -4,8 +4,8 @@ import * as ReadyQueue from "./ReadyQueue.js"
 export type Party = object
 
 /**
- * Named limits on how many modules run at once in this process, whichever run they belong to. A free permit goes to the
- * party that was served least recently of those that wait, and within a party to the highest priority.
+ * Named limits on how many modules run at once in this process, whichever run they belong to. Those who wait
+ * take turns, in the order in which they began to; within a party the highest priority comes first.
  */
 export interface Limits {
   readonly has: (name: string) => boolean

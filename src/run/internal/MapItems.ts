@@ -282,16 +282,17 @@ export const make = (loop: Loop, options: Options): MapItems => {
   return {
     stop,
     begin: () => {
-      let failed: MapFailure | undefined
-      known.forEach((ended, item) => {
-        if (ended === undefined) return
+      // what failed first is why it failed
+      let failed: EndedItem | undefined
+      for (const [item, ended] of known.entries()) {
+        if (ended === undefined) continue
         left--
-        const { cause, exit, failure } = ended
+        const { exit } = ended
         if (collect) results[item] = exit
         else if (Exit.isSuccess(exit)) results[item] = exit.value
-        else if (failure !== undefined) failed ??= { cause, failure, encoded: undefined }
-      })
-      if (failed !== undefined) return failWith(failed)
+        else if (failed === undefined || ended.seq < failed.seq) failed = ended
+      }
+      if (failed !== undefined) return failWith({ ...failed, encoded: undefined })
       feed()
       checkEnd()
     }

@@ -21,6 +21,8 @@ import * as Cells from "./SharedCells.js"
 /** How an item ended, as it is stored: `cause` where its error could be decoded. */
 export interface EndedItem {
   readonly exit: Exit.Exit<unknown, unknown>
+  /** The number of the transition that ended it. */
+  readonly seq: number
   readonly failure?: Failure
   readonly cause?: Cause.Cause<unknown> | undefined
 }
@@ -122,7 +124,8 @@ export const make = (plan: Plan, inputs: ReadonlyMap<number, unknown>, source: S
           const open = !isFinal(statusOf(i)) && stateOf(i).items !== undefined
           if (!isRecalled(i) && !open) continue
           const needs = () => Needs.of(plan, i, known)
-          const ended = yield* mapItems(definition, child, module, needs, stateOf(i).items?.total ?? 0, cells.right)
+          const total = stateOf(i).items?.total ?? 0
+          const ended = yield* mapItems(definition, child, module, needs, total, cells.right, isRecalled(i))
           items.set(module, ended)
           if (!isRecalled(i)) continue
           values[i] = ended.map((item) => (definition.onItemFailure === "collect" ? item?.exit : valueOf(item)))
@@ -153,18 +156,19 @@ export const make = (plan: Plan, inputs: ReadonlyMap<number, unknown>, source: S
     module: string,
     needs: () => Definition.ErasedValues,
     total: number,
-    cells: SharedCells
+    cells: SharedCells,
+    isRecalled: boolean
   ): Recalling<ReadonlyArray<EndedItem | undefined>> =>
     Effect.gen(function* () {
       const { each } = definition
       const items = new Array<EndedItem | undefined>(total).fill(undefined)
-      const completed = new Set<number>()
-      for (const { failure, index, output, status } of yield* source.items([module])) {
+      const completed = new Map<number, number>()
+      for (const { failure, index, output, seq, status } of yield* source.items([module])) {
         if (status === "failed") {
           const kept = yield* Effect.mapError(decodeFailure(failure), (cause) => again(module, cause.message))
           const cause = yield* Results.storedCause(definition, kept)
-          items[index] = { exit: Results.storedEnding(module, kept, cause), failure: kept, cause }
-        } else if (each.kind === "dag") completed.add(index)
+          items[index] = { exit: Results.storedEnding(module, kept, cause), seq, failure: kept, cause }
+        } else if (each.kind === "dag") completed.set(index, seq)
         else {
           const value = yield* Effect.mapError(Attempt.decode(each.output, output), (faults) =>
             invalid(
@@ -172,27 +176,41 @@ export const make = (plan: Plan, inputs: ReadonlyMap<number, unknown>, source: S
               faults.map((fault) => ({ ...fault, path: [index, ...fault.path] }))
             )
           )
-          items[index] = { exit: Exit.succeed(value) }
+          items[index] = { exit: Exit.succeed(value), seq }
         }
       }
       if (each.kind === "effect" || child === undefined) return items
       const given = needs()
       const list = yield* Effect.try({
-        try: () => [...definition.over(given)],
+        try: () => listOf(definition.over(given), total),
         catch: (defect) => again(module, defect)
       })
+      if (isRecalled && list.length !== total) {
+        return yield* again(module, `its list has another length than the ${total} items that it had`)
+      }
       for (const [index, item] of list.entries()) {
         const path = `${module}/${index}`
         if (!begun.has(path)) continue
         const inputs = yield* childInputs(child, path, () => each.input(item, given, index))
         const inner = yield* dag(child, `${path}/`, inputs, cells)
         children.set(path, inner)
-        if (completed.has(index)) items[index] = { exit: Exit.succeed(outputsOf(child, path, inner)) }
+        const seq = completed.get(index)
+        if (seq !== undefined) items[index] = { exit: Exit.succeed(outputsOf(child, path, inner)), seq }
       }
       return items
     })
 
   return dag(plan, "", inputs, undefined)
+}
+
+/** The list of a map, up to one more than it should have: what has become endless is not followed. */
+const listOf = (items: Iterable<unknown>, total: number): ReadonlyArray<unknown> => {
+  const list: Array<unknown> = []
+  for (const item of items) {
+    list.push(item)
+    if (list.length > total) break
+  }
+  return list
 }
 
 const valueOf = (item: EndedItem | undefined) =>

@@ -5,6 +5,7 @@ import type { StoreError } from "../../model/StoreError.js"
 import type { Transition } from "../../model/Transition.js"
 import type { Plan } from "../../plan/Plan.js"
 import type { Seed } from "../../state/RunLease.js"
+import type { ItemRow } from "../../state/Timeline.js"
 import type { Source } from "./Recall.js"
 
 /** The positions of these modules and of all that depends on them, along needs and branches. */
@@ -40,16 +41,20 @@ export const seed = (
         again[index] === 0 && RunSnapshot.module(snapshot, name).status === "completed" ? [name] : []
       )
     )
-    // with what is inside of them
-    const states = Array.from(snapshot.modules).filter(
-      ([path, { status }]) => status === "completed" && kept.has(path.split("/", 1)[0]!)
-    )
+    // with what is inside of them, however that ended
+    const states = Array.from(snapshot.modules).filter(([path]) => kept.has(path.split("/", 1)[0]!))
     const paths = states.map(([path]) => path)
     const texts = yield* outputs(paths)
-    const itemRows = yield* items(paths)
+    const rowsOf = new Map<string, Array<ItemRow>>()
+    for (const row of yield* items(paths)) {
+      const rows = rowsOf.get(row.module)
+      if (rows === undefined) rowsOf.set(row.module, [row])
+      else rows.push(row)
+    }
+    const ended: Array<ItemRow> = []
     const transitions: Array<Transition> = []
     let seq = 0
-    for (const [module, { attempt, items }] of states) {
+    for (const [module, { attempt, failure, items, status }] of states) {
       if (items !== undefined) {
         transitions.push({
           _tag: "ModuleTransition",
@@ -60,8 +65,9 @@ export const seed = (
           attempt,
           items: items.total
         })
-        for (const { failure, index, module: of, status } of itemRows) {
-          if (of !== module) continue
+        for (const row of rowsOf.get(module) ?? []) {
+          const { failure, index, status } = row
+          ended.push({ ...row, seq: seq + 1 })
           // as the engine wrote it
           const kept = failure === null ? undefined : (JSON.parse(failure) as RunSnapshot.ModuleState["failure"])
           transitions.push({
@@ -75,19 +81,20 @@ export const seed = (
           })
         }
       }
-      transitions.push({ _tag: "ModuleTransition", seq: ++seq, at, module, status: "completed", attempt })
+      const why = failure === undefined ? undefined : { failure }
+      transitions.push({ _tag: "ModuleTransition", seq: ++seq, at, module, status, attempt, ...why })
     }
     return {
-      items: itemRows,
+      items: ended,
       transitions,
-      modules: states.map(([module, { attempt, items }]) => ({
+      modules: states.map(([module, { attempt, failure, items, status }]) => ({
         module,
-        status: "completed" as const,
+        status,
         attempt,
         scheduledAt: null,
         startedAt: items === undefined ? null : at,
         finishedAt: at,
-        failure: null,
+        failure: failure === undefined ? null : JSON.stringify(failure),
         until: null,
         items: items?.total ?? null,
         output: texts.get(module) ?? null

@@ -51,8 +51,8 @@ export const changesOf = ({ claim, entries }: RunEntries<{ readonly update: Upda
         break
       }
       case "ItemTransition": {
-        const { index, module, status } = transition
-        items.push({ module, index, status, output, failure: failureText(transition.failure) })
+        const { index, module, seq, status } = transition
+        items.push({ module, index, seq, status, output, failure: failureText(transition.failure) })
         break
       }
       case "RunTransition":

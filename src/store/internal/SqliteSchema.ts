@@ -82,6 +82,7 @@ export const migrations: ReadonlyArray<ReadonlyArray<string>> = [
       run INTEGER NOT NULL,
       module TEXT NOT NULL,
       item INTEGER NOT NULL,
+      seq INTEGER NOT NULL,
       status TEXT NOT NULL,
       failure TEXT,
       output TEXT,

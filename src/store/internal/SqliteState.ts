@@ -37,11 +37,11 @@ const upsertModules = SqliteRows.make(
 )
 
 const upsertItems = SqliteRows.make(
-  6,
-  (rows) => `INSERT INTO items (run, module, item, status, failure, output)
+  7,
+  (rows) => `INSERT INTO items (run, module, item, seq, status, failure, output)
     ${rows}
     ON CONFLICT (run, module, item) DO UPDATE SET
-      status = excluded.status, failure = excluded.failure, output = excluded.output
+      seq = excluded.seq, status = excluded.status, failure = excluded.failure, output = excluded.output
     WHERE status = 'failed'`
 )
 
@@ -75,7 +75,8 @@ export const gather = (): Gathered => {
         modules.push(run, row.module, row.status, row.attempt)
         modules.push(row.scheduledAt, row.startedAt, row.finishedAt, row.failure, row.output, row.until, row.items)
       }
-      for (const row of changes.items) items.push(run, row.module, row.index, row.status, row.failure, row.output)
+      for (const row of changes.items)
+        items.push(run, row.module, row.index, row.seq, row.status, row.failure, row.output)
       for (const { cell, value } of changes.shared) cells.push(run, cell, value)
       for (const transition of transitions) history.push(...SqliteHistory.valuesOf(run, transition))
     },
@@ -138,7 +139,7 @@ export const items = (
 ): Effect.Effect<ReadonlyArray<ItemRow>, SqlError> =>
   select<ItemRow>(
     connection,
-    `SELECT module, item AS "index", status, output, failure FROM items
+    `SELECT module, item AS "index", seq, status, output, failure FROM items
       WHERE run = ${idOfRun} AND module IN (SELECT value FROM json_each(?))`,
     [runId, JSON.stringify(modules)]
   )
