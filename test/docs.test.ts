@@ -4,14 +4,16 @@
  * - a `ts` block is a module of its own, in a folder that the blocks of its page share; `// name.ts` in its first line
  *   names it, so that others can import it
  * - a `console` block is a session: each `$ npx tsx name.ts` is run in a process of its own and prints the lines below
- *   it; one that ends with `^C` is killed when it has printed them
- * - a block that no session runs is run here; a `text` block behind it is what it prints
+ *   it; one that ends with `^C` is killed when it has printed them. The program is bundled first, by the compiler that
+ *   tsx has, so that it starts in a fraction of the time
+ * - a block that no session runs is run here; the `text` block behind it is what it prints, without one it prints nothing
  * - a block that is named `*.test.ts` has tests, which become tests of this file
  * - an `@example` of a comment in src is compiled and not run
  */
 import { afterAll, assert, describe, it, vi } from "@effect/vitest"
 import { spawn, type ChildProcess } from "node:child_process"
 import * as Fs from "node:fs"
+import { createRequire } from "node:module"
 import * as Os from "node:os"
 import * as Path from "node:path"
 import * as Readline from "node:readline"
@@ -122,16 +124,41 @@ write("chain.ts", chain(300))
 const ended = (child: ChildProcess) => new Promise<number | null>((resolve) => child.on("close", resolve))
 
 const start = (cwd: string, args: ReadonlyArray<string>, stderr: Array<string>) => {
-  const env = { ...process.env, TSX_TSCONFIG_PATH: Path.join(root, "tsconfig.json"), NO_COLOR: "1" }
+  const env = { ...process.env, NO_COLOR: "1" }
   const child = spawn(process.execPath, args, { cwd, env, stdio: ["ignore", "pipe", "pipe"], timeout: 55_000 })
   child.stderr.on("data", (chunk) => stderr.push(String(chunk)))
   return child
 }
 
+interface Esbuild {
+  readonly build: (options: { readonly [option: string]: unknown }) => Promise<unknown>
+}
+
+/** The programs of a page that its sessions run, each as one file. */
+const bundled = (cwd: string, steps: ReadonlyArray<Step>) => {
+  const require = createRequire(import.meta.url)
+  const esbuild = createRequire(require.resolve("tsx/package.json"))("esbuild") as Esbuild
+  return esbuild.build({
+    absWorkingDir: cwd,
+    entryPoints: [...new Set(steps.map(({ file }) => file))],
+    outdir: "bundled",
+    outExtension: { ".js": ".mjs" },
+    tsconfig: Path.join(root, "tsconfig.json"),
+    bundle: true,
+    platform: "node",
+    format: "esm",
+    target: "node20",
+    external: ["better-sqlite3"],
+    // some of what is bundled is CommonJS
+    banner: { js: 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);' },
+    logLevel: "error"
+  })
+}
+
 /** Runs one step of a session and gives the lines that it printed. */
 const run = async (cwd: string, { file, killed, prints }: Step) => {
   const stderr: Array<string> = []
-  const child = start(cwd, ["--import", "tsx", file], stderr)
+  const child = start(cwd, [`bundled/${file.replace(/\.ts$/, ".mjs")}`], stderr)
   const printed: Array<string> = []
   Readline.createInterface({ input: child.stdout }).on("line", (line) => {
     printed.push(line)
@@ -164,6 +191,7 @@ describe.concurrent("programs", () => {
 
   for (const { folder, page, steps } of pages.filter(({ steps }) => steps.length > 0)) {
     it(`of the sessions in ${page} print what is there`, { timeout: 60_000 }, async ({ expect }) => {
+      await bundled(folder, steps)
       for (const step of steps) {
         const { code, printed, stderr } = await run(folder, step)
         expect(printed, `npx tsx ${step.file}\n${stderr}`).toEqual(step.prints)
@@ -195,7 +223,7 @@ describe("programs", () => {
         } finally {
           log.mockRestore()
         }
-        if (prints !== undefined) assert.strictEqual(printed.join("\n").trimEnd(), prints)
+        assert.strictEqual(printed.join("\n").trimEnd(), prints ?? "")
       })
     }
 
@@ -216,16 +244,39 @@ describe("pages", () => {
         .replaceAll(" ", "-")
     )
 
+  interface Link {
+    readonly target: string
+    readonly file: string
+    readonly anchor: string | undefined
+  }
+
+  /** The links of a page that lead to files of the project. */
+  const linksOf = (page: string): ReadonlyArray<Link> =>
+    Array.from(read(page).matchAll(/\]\(([^)\s]+)\)/g)).flatMap(([, target]) => {
+      if (/^\w+:/.test(target!)) return []
+      const [file, anchor] = target!.split("#")
+      const linked = file === "" ? page : Path.posix.join(Path.posix.dirname(page), file!)
+      return [{ target: target!, file: linked, anchor }]
+    })
+
   it("have links that lead somewhere", () => {
     for (const page of [...pages.map(({ page }) => page), "CHANGELOG.md", "CONTRIBUTING.md"]) {
-      for (const [, target] of read(page).matchAll(/\]\(([^)\s]+)\)/g)) {
-        if (/^\w+:/.test(target!)) continue
-        const [file, anchor] = target!.split("#")
-        const linked = file === "" ? page : Path.posix.join(Path.posix.dirname(page), file!)
-        assert.isTrue(Fs.existsSync(Path.join(root, linked)), `${page} links to ${linked}`)
-        if (anchor !== undefined) assert.include(anchorsOf(read(linked)), anchor, `${page} links to ${target}`)
+      for (const { anchor, file, target } of linksOf(page)) {
+        assert.isTrue(Fs.existsSync(Path.join(root, file)), `${page} links to ${file}`)
+        if (anchor !== undefined) assert.include(anchorsOf(read(file)), anchor, `${page} links to ${target}`)
       }
     }
+  })
+
+  it("are reached from README.md by links", () => {
+    const reached = new Set(["README.md"])
+    for (const page of reached) {
+      for (const { file } of linksOf(page)) if (file.endsWith(".md")) reached.add(file)
+    }
+    assert.includeMembers(
+      [...reached],
+      pages.map(({ page }) => page)
+    )
   })
 
   const manifest = JSON.parse(read("package.json")) as {

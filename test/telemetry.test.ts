@@ -172,7 +172,7 @@ describe("metrics", () => {
       const run = Engine.execute(dag, { n: 1 }, { runId: id, onFailure: "continue", durability: "buffered" })
       const difference = yield* added(Effect.exit(run))
       const history = yield* Effect.flatMap(Timeline.Timeline, (timeline) => timeline.history(id))
-      const rows = new Set(history.map((change) => (change._tag === "RunTransition" ? change._tag : change.module)))
+      const rows = new Set(history.map((change) => (change._tag === "ModuleTransition" ? change.module : change._tag)))
       assert.deepStrictEqual(difference, {
         runs_started_total: 1,
         "runs_finished_total{status=failed}": 1,
@@ -211,6 +211,23 @@ describe("metrics", () => {
         "modules_finished_total{status=cancelled}": 1,
         module_duration_milliseconds: 2
       })
+    }).pipe(Effect.provide(Heddle.layerMemory))
+  )
+
+  it.effect("count modules of child Dags, but no items; and a run that is suspended as not finished", () =>
+    Effect.gen(function* () {
+      const each = Module.map("each", {
+        over: () => [1, 2],
+        dag: Counting,
+        input: () => ({})
+      })
+      const ask = Module.signal("ask", { needs: { each }, value: Schema.Void })
+      const dag = Dag.make("children", { outputs: { ask } })
+      const difference = yield* added(Effect.flip(Engine.execute(dag, {}, { runId: id })))
+      assert.strictEqual(difference.runs_suspended_total, 1)
+      assert.isUndefined(Object.keys(difference).find((name) => name.startsWith("runs_finished")))
+      // the map, and one, two and three for each item
+      assert.strictEqual(difference["modules_finished_total{status=completed}"], 7)
     }).pipe(Effect.provide(Heddle.layerMemory))
   )
 
@@ -355,6 +372,24 @@ describe("spans", () => {
     }).pipe(Effect.provide(Heddle.layerMemory))
   )
 
+  it.effect("are made for each item of a map and for routes, under the path of their module", () =>
+    Effect.gen(function* () {
+      const { made, tracer } = recorder()
+      const each = Module.map("each", { over: () => [1, 2], output: Schema.Void, run: () => Effect.void })
+      const way = Module.route("way", { needs: { each }, branches: ["left", "right"], choose: () => "left" })
+      const child = Module.dag("child", { dag: Dag.make("inner", { outputs: { way } }), input: () => ({}) })
+      yield* Engine.execute(Dag.make("outer", { outputs: { child } }), {}).pipe(Effect.withTracer(tracer))
+      const modules = made.flatMap(({ attributes, name }) =>
+        name === "heddle.module" ? [attributes["heddle.module"]] : []
+      )
+      assert.includeMembers(modules, ["child/each", "child/way"])
+      assert.lengthOf(
+        modules.filter((module) => module === "child/each"),
+        2
+      )
+    }).pipe(Effect.provide(Heddle.layerMemory))
+  )
+
   it.effect("are not made where no tracer was provided, or where tracing is disabled", () =>
     Effect.gen(function* () {
       const { made, tracer } = recorder()
@@ -399,6 +434,11 @@ describe("logs", () => {
 
   const engineOver = (change: (store: Store) => Partial<Store>) => Layer.provide(Heddle.layer(), storeWith(change))
 
+  const ask = Module.signal("ask", { value: Schema.String })
+  const Asking = Dag.make("asking", { outputs: { ask } })
+  const owningOver = (change: (store: Store) => Partial<Store>) =>
+    Layer.provide(Heddle.layer({ engine: { dags: [Asking] } }), storeWith(change))
+
   const started = {
     claim: { runId: id, epoch: 1 },
     transition: { _tag: "RunTransition", seq: 1, at: 0, status: "running", epoch: 1 },
@@ -416,6 +456,14 @@ describe("logs", () => {
     Engine.execute(Counting, {}).pipe(Effect.provide(engineOver(() => ({ release: () => broken("failed") })))),
 
     withTime(Engine.execute(Counting, {})).pipe(Effect.provide(engineOver(() => ({ release: () => Effect.never })))),
+
+    Effect.gen(function* () {
+      yield* Effect.flip(Engine.execute(Asking, {}, { runId: id }))
+      yield* Engine.signal(id, ask, "it")
+      yield* TestClock.adjust(0)
+    }).pipe(Effect.provide(owningOver(() => ({ claim: () => broken("failed") })))),
+
+    TestClock.adjust(0).pipe(Effect.provide(owningOver(() => ({ due: () => broken("failed") })))),
 
     Effect.flip(Engine.execute(Counting, {})).pipe(
       Effect.provide(engineOver(() => ({ commit: () => broken("full") })))

@@ -176,6 +176,8 @@ describe("the audit", () => {
       assert.match(report, /^\| `broken` \| (``+) (?:[^|\n]|\\\|)+ \1 \|$/m)
       assert.match(report, /^\| `nameless` \| `[^|\n]+` \|$/m)
       assert.include(report, "```mermaid\nflowchart LR\n")
+      // a module is called after a package, whose scope does not make a path of it
+      assert.include(picture, '"read 03 #64;scope#43;inner"')
       assert.include(report, ":::completed\n")
       assert.notInclude(report, ":::pending")
     }).pipe(Effect.provide(Layer.merge(Heddle.layerMemory, NodeContext.layer)))

@@ -37,9 +37,13 @@ const groups = Module.pure("groups", {
   run: ({ folder, installed }) => ({ folder, of: groupsOf(installed) })
 })
 
-/** A module of a group is called after its first package; a name takes no control characters. */
+/**
+ * A module of a group is called after its first package. A name takes neither control characters nor the "/" of a scope,
+ * which is written as pnpm does it in the names of folders.
+ */
 const nameOf = (work: string, index: number, first: Installed) => {
-  const printable = Array.from(first.path.replace(/^.*node_modules\//, "").replace(/\p{Cc}/gu, "?"))
+  const name = first.path.replace(/^.*node_modules\//, "")
+  const printable = Array.from(name.replaceAll("/", "+").replace(/\p{Cc}/gu, "?"))
   return `${work} ${String(index + 1).padStart(2, "0")} ${printable.slice(0, 60).join("")}`
 }
 

@@ -42,8 +42,8 @@ import type {
  *   skipped, its error is kept, and `always` dependants are given it. A function: its Effect is run in the module's
  *   place, as part of its last attempt; then `error` is the schema of that Effect's error (should TypeScript compare it
  *   with the error of `run` all the same, write down the type of the function's parameter)
- * - `limit`: the name of a limit of the engine, shared between runs, of which it takes a permit from its start to its end, the
- *   delays between its attempts included
+ * - `limit`: the name of a limit of the engine, shared between runs, of which it takes a permit from its start to its
+ *   end, the delays between its attempts included
  * - `priority`: among modules that are ready, those with a higher number start first; 0 by default
  * - `version`: part of the fingerprint; change it when `run` changes in a way that a resumed run must not mix
  *

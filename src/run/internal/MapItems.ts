@@ -19,8 +19,8 @@ import type { SharedCells } from "./SharedCells.js"
 
 /** Why a map failed; `failure` where it was stored before, and then `cause` only where the error could be decoded. */
 export interface MapFailure {
-  readonly cause: Cause.Cause<unknown> | undefined
-  readonly encoded: unknown
+  readonly cause?: Cause.Cause<unknown> | undefined
+  readonly encoded?: unknown
   readonly failure?: Failure
 }
 
@@ -292,7 +292,7 @@ export const make = (loop: Loop, options: Options): MapItems => {
         else if (Exit.isSuccess(exit)) results[item] = exit.value
         else if (failed === undefined || ended.seq < failed.seq) failed = ended
       }
-      if (failed !== undefined) return failWith({ ...failed, encoded: undefined })
+      if (failed !== undefined) return failWith(failed)
       feed()
       checkEnd()
     }
