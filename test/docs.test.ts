@@ -13,12 +13,12 @@
 import { afterAll, assert, describe, it, vi } from "@effect/vitest"
 import { spawn, type ChildProcess } from "node:child_process"
 import * as Fs from "node:fs"
-import { createRequire } from "node:module"
 import * as Os from "node:os"
 import * as Path from "node:path"
 import * as Readline from "node:readline"
 import { pathToFileURL } from "node:url"
 import { format } from "node:util"
+import { bundle } from "./examples/Bundle.js"
 
 const root = Path.resolve(import.meta.dirname, "..")
 const read = (file: string) => Fs.readFileSync(Path.join(root, file), "utf8")
@@ -125,34 +125,9 @@ const ended = (child: ChildProcess) => new Promise<number | null>((resolve) => c
 
 const start = (cwd: string, args: ReadonlyArray<string>, stderr: Array<string>) => {
   const env = { ...process.env, NO_COLOR: "1" }
-  const child = spawn(process.execPath, args, { cwd, env, stdio: ["ignore", "pipe", "pipe"], timeout: 55_000 })
+  const child = spawn(process.execPath, args, { cwd, env, stdio: ["ignore", "pipe", "pipe"], timeout: 110_000 })
   child.stderr.on("data", (chunk) => stderr.push(String(chunk)))
   return child
-}
-
-interface Esbuild {
-  readonly build: (options: { readonly [option: string]: unknown }) => Promise<unknown>
-}
-
-/** The programs of a page that its sessions run, each as one file. */
-const bundled = (cwd: string, steps: ReadonlyArray<Step>) => {
-  const require = createRequire(import.meta.url)
-  const esbuild = createRequire(require.resolve("tsx/package.json"))("esbuild") as Esbuild
-  return esbuild.build({
-    absWorkingDir: cwd,
-    entryPoints: [...new Set(steps.map(({ file }) => file))],
-    outdir: "bundled",
-    outExtension: { ".js": ".mjs" },
-    tsconfig: Path.join(root, "tsconfig.json"),
-    bundle: true,
-    platform: "node",
-    format: "esm",
-    target: "node20",
-    external: ["better-sqlite3"],
-    // some of what is bundled is CommonJS
-    banner: { js: 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);' },
-    logLevel: "error"
-  })
 }
 
 /** Runs one step of a session and gives the lines that it printed. */
@@ -190,8 +165,9 @@ describe.concurrent("programs", () => {
   })
 
   for (const { folder, page, steps } of pages.filter(({ steps }) => steps.length > 0)) {
-    it(`of the sessions in ${page} print what is there`, { timeout: 60_000 }, async ({ expect }) => {
-      await bundled(folder, steps)
+    it(`of the sessions in ${page} print what is there`, { timeout: 120_000 }, async ({ expect }) => {
+      const entryPoints = [...new Set(steps.map(({ file }) => Path.join(folder, file)))]
+      await bundle({ entryPoints, outdir: Path.join(folder, "bundled") })
       for (const step of steps) {
         const { code, printed, stderr } = await run(folder, step)
         expect(printed, `npx tsx ${step.file}\n${stderr}`).toEqual(step.prints)

@@ -8,8 +8,8 @@ import * as Schema from "effect/Schema"
 /**
  * - `pending`: its needs are not all settled; the status of a module without any transition
  * - `scheduled`: ready, waits for a permit of the concurrency limit
- * - `running`: an attempt is under way, or the delay before the next one
- * - `suspended`: waits for something outside of the process, and holds no fiber
+ * - `running`: an attempt is under way
+ * - `suspended`: waits: for a signal or a time, without a fiber, or for the delay before its next attempt
  * - `completed`, `failed`, `skipped`, `cancelled`: final
  *
  * @since 0.1.0

@@ -117,7 +117,9 @@ export class DagChanged extends Data.TaggedError("DagChanged")<{
 }
 
 /**
- * A stored input or output does not decode with the schema of its module. Nothing has run.
+ * A stored input or output does not decode with the schema of its module, or the stored value of a shared cell with
+ * that of the cell, whose path is `module` then. Nothing has run. The stored value of a signal is looked at when the run
+ * gets there: it fails its module.
  *
  * @since 0.1.0
  * @category errors

@@ -27,7 +27,8 @@ export const Durability = Schema.Literal("memory", "buffered", "committed")
 export type Durability = typeof Durability.Type
 
 /**
- * - `concurrency`: how many Effect modules of the run may be running; pure modules do not count
+ * - `concurrency`: how many Effect modules, routes and items of maps of the run may be running; what is plain or
+ *   waits does not count
  * - `onFailure`: `failFast` interrupts what is running at the first failure; `continue` runs everything that does not
  *   depend on what failed
  * - `timeout`: milliseconds from the start of the run, or from its resumption after it had ended, until it times out;

@@ -14,6 +14,7 @@ import {
   type RunStatus,
   type RunTransition,
   type SharedValues,
+  type SkipReason,
   type Transition
 } from "./Transition.js"
 
@@ -31,7 +32,7 @@ export interface ItemCounts {
 
 /**
  * One module. Times are milliseconds since the epoch and belong to the latest attempt. `until`: when a module that is
- * `suspended` goes on by itself.
+ * `suspended` goes on by itself; `because`: why one was skipped that would have run otherwise.
  *
  * @since 0.1.0
  * @category models
@@ -43,6 +44,7 @@ export interface ModuleState {
   readonly startedAt?: number
   readonly finishedAt?: number
   readonly failure?: Failure
+  readonly because?: SkipReason
   readonly until?: number
   readonly items?: ItemCounts
 }
@@ -52,7 +54,7 @@ export interface ModuleState {
  * of child Dags. `seq` is the number of the latest transition that is in it.
  *
  * - `startedAt`: when it was created or, once it had ended, resumed; `until`: when a suspended run goes on by itself
- * - `shared`: the shared cells that have another value than their first, as JSON values, by path
+ * - `shared`: the shared cells that were changed, as JSON values, by path
  *
  * @since 0.1.0
  * @category models
@@ -155,6 +157,7 @@ export const evolveModule = (previous: ModuleState, transition: ModuleTransition
     ...(transition.status === "running" ? { startedAt: transition.at } : undefined),
     ...(isFinal(transition.status) ? { finishedAt: transition.at } : undefined),
     ...(transition.failure === undefined ? undefined : { failure: transition.failure }),
+    ...(transition.because === undefined ? undefined : { because: transition.because }),
     ...(transition.until === undefined ? undefined : { until: transition.until }),
     ...(items === undefined && total === undefined
       ? undefined
@@ -174,22 +177,39 @@ export const evolveItem = (previous: ModuleState, status: "completed" | "failed"
 }
 
 /**
- * The state of a module as it is when its run, which had ended, is resumed: what failed or was cancelled, and what was
- * skipped for it, is `pending` and keeps the number of its attempts; failed items of a map that did not complete are
- * forgotten. What completed, or was skipped because of its own failure, stays.
+ * Whether a module is `pending` again when its run, which had ended, is resumed: it failed or was cancelled, or was
+ * skipped for a failure or a stop, and nothing that it is inside of ended for good. `stateOf` gives the states of others
+ * by path.
+ *
+ * @since 0.1.0
+ * @category predicates
+ */
+export const isReopened = (path: string, state: Ended, stateOf: (path: string) => Ended | undefined): boolean => {
+  if (!isLeftOver(state)) return false
+  for (let at = path.indexOf("/"); at >= 0; at = path.indexOf("/", at + 1)) {
+    const outer = stateOf(path.slice(0, at))
+    if (outer !== undefined && isFinal(outer.status) && !isLeftOver(outer)) return false
+  }
+  return true
+}
+
+/** A reason is null in rows of stores. */
+type Ended = Pick<ModuleState, "status"> & { readonly because?: SkipReason | null }
+
+const isLeftOver = ({ because, status }: Ended): boolean =>
+  status === "failed" || status === "cancelled" || (status === "skipped" && because !== undefined && because !== null)
+
+/**
+ * The state of a module that is `pending` again: the number of its attempts goes on, failed items of a map are forgotten.
  *
  * @since 0.1.0
  * @category transitions
  */
-export const reopenModule = (state: ModuleState): ModuleState => {
-  const { attempt, failure, items, status } = state
-  if (!isFinal(status) || status === "completed" || (status === "skipped" && failure !== undefined)) return state
-  return {
-    status: "pending",
-    attempt,
-    ...(items === undefined ? undefined : { items: { ...items, failed: 0 } })
-  }
-}
+export const reopenModule = ({ attempt, items }: ModuleState): ModuleState => ({
+  status: "pending",
+  attempt,
+  ...(items === undefined ? undefined : { items: { ...items, failed: 0 } })
+})
 
 /**
  * The snapshot after a transition. Pure and total: a transition that the snapshot already contains (its `seq` is not
@@ -242,8 +262,13 @@ const evolveRun = (snapshot: RunSnapshot, { at, epoch, seq, status, until }: Run
     seq,
     status,
     epoch,
-    ...(reopened ? { startedAt: at, modules: HashMap.map(snapshot.modules, reopenModule) } : undefined),
+    ...(reopened ? { startedAt: at, modules: reopenAll(snapshot.modules) } : undefined),
     ...(isEnded(status) ? { finishedAt: at } : undefined),
     ...(until === undefined ? undefined : { until })
   }
 }
+
+const reopenAll = (modules: RunSnapshot["modules"]): RunSnapshot["modules"] =>
+  HashMap.map(modules, (state, path) =>
+    isReopened(path, state, (outer) => Option.getOrUndefined(HashMap.get(modules, outer))) ? reopenModule(state) : state
+  )

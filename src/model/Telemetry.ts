@@ -80,7 +80,7 @@ export const modulesFinished = {
 export const moduleDuration = Metric.histogram(
   "heddle_module_duration_milliseconds",
   MetricBoundaries.exponential({ start: 1, factor: 4, count: 10 }),
-  "from the start of an Effect module's first attempt in this process to its end"
+  "from the start of the first attempt in this process to its end, of a module or an item that runs an Effect"
 )
 
 /**

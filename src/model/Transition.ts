@@ -56,6 +56,21 @@ export const Failure = Schema.Struct({
 export type Failure = typeof Failure.Type
 
 /**
+ * Why a module was skipped that would have run otherwise: because of a failure further up (`failure`), or because the run
+ * was stopped (`stop`). One that was skipped for its own failure, or with a branch that was not taken, has no such reason.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const SkipReason = Schema.Literal("failure", "stop")
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type SkipReason = typeof SkipReason.Type
+
+/**
  * Shared cells and the values that they took, as JSON values, by the path of the cell: the path of the child Dag that
  * declares it, if any, the name of its group and its own.
  *
@@ -76,6 +91,7 @@ export type SharedValues = typeof SharedValues.Type
  *
  * - `module`: its path: its name, after the names of the modules and the indices of the items that it is inside of, as in
  *   `orders/3/charge`
+ * - `because`: of a module that is `skipped`: why
  * - `until`: of a module that is `suspended`: when it goes on by itself, in milliseconds since the epoch
  * - `items`: of a map that is `running`: over how many items
  * - `shared`: the shared cells that took a value as it completed
@@ -90,6 +106,7 @@ export const ModuleTransition = Schema.TaggedStruct("ModuleTransition", {
   status: ModuleStatus,
   attempt: Schema.Int,
   failure: Schema.optional(Failure),
+  because: Schema.optional(SkipReason),
   until: Schema.optional(Schema.Number),
   items: Schema.optional(Schema.Int),
   shared: Schema.optional(SharedValues)

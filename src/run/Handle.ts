@@ -69,7 +69,8 @@ export type RerunError =
  * @since 0.1.0
  * @category errors
  */
-export type CancelError = PlanInvalid | UnknownRun | RunHeld | DagChanged | StoredValueInvalid | StoreError | WriteError
+export type CancelError =
+  PlanInvalid | UnknownLimit | UnknownRun | RunHeld | DagChanged | StoredValueInvalid | StoreError | WriteError
 
 /**
  * A run that was started, by this call or another.

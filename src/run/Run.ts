@@ -104,7 +104,8 @@ export const stop: Effect.Effect<void, ModuleEnded, CurrentModule> = Effect.flat
 export const id: Effect.Effect<RunId, never, CurrentModule> = Effect.map(CurrentModule, ({ runId }) => runId)
 
 /**
- * The number of the attempt: 1 for the first; a retry and a resume make the next one.
+ * The number of the attempt: 1 for the first; a retry and a resume make the next one. Of an item of a map it counts from
+ * 1 in each process: the start of an item is not stored.
  *
  * @example
  * ```ts

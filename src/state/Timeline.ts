@@ -132,6 +132,7 @@ const stateOf = (
     ...(row.scheduledAt === null ? undefined : { scheduledAt: row.scheduledAt }),
     ...(row.startedAt === null ? undefined : { startedAt: row.startedAt }),
     ...(row.finishedAt === null ? undefined : { finishedAt: row.finishedAt }),
+    ...(row.because === null ? undefined : { because: row.because }),
     ...(row.until === null ? undefined : { until: row.until }),
     ...(row.items === null && ended === undefined
       ? undefined

@@ -9,7 +9,7 @@ import type * as Option from "effect/Option"
 import type { ModuleStatus } from "../model/ModuleStatus.js"
 import type { RunId } from "../model/RunId.js"
 import type { StoreError } from "../model/StoreError.js"
-import type { RunStatus, Transition } from "../model/Transition.js"
+import type { RunStatus, SkipReason, Transition } from "../model/Transition.js"
 
 /**
  * A run as it is kept. Times are milliseconds since the epoch.
@@ -62,6 +62,7 @@ export interface ModuleRow {
   readonly startedAt: number | null
   readonly finishedAt: number | null
   readonly failure: string | null
+  readonly because: SkipReason | null
   readonly until: number | null
   readonly items: number | null
 }

@@ -9,9 +9,10 @@ import * as Option from "effect/Option"
 import * as Ref from "effect/Ref"
 import { canFollow, isFinal } from "../model/ModuleStatus.js"
 import type { RunId } from "../model/RunId.js"
+import * as RunSnapshot from "../model/RunSnapshot.js"
 import * as SignalPaths from "../model/SignalPaths.js"
 import { isEnded, type Transition } from "../model/Transition.js"
-import { advance, claim, isDriven, isReopened } from "./internal/Changes.js"
+import { advance, claim, isDriven } from "./internal/Changes.js"
 import { RunStore } from "./RunStore.js"
 import type {
   Claim,
@@ -103,13 +104,21 @@ const wake = (stored: StoredRun, signals: Iterable<string>): void => {
   for (const module of signals) if (isSuspended(stored, module)) stored.row = { ...stored.row, wakeAt: 0 }
 }
 
+const none = {
+  scheduledAt: null,
+  startedAt: null,
+  finishedAt: null,
+  failure: null,
+  because: null,
+  until: null,
+  output: null
+}
+
 const reopen = (stored: StoredRun): void => {
-  for (const [name, module] of stored.modules) {
-    if (isReopened(module)) {
-      const none = { scheduledAt: null, startedAt: null, finishedAt: null, failure: null, until: null, output: null }
-      stored.modules.set(name, { ...module, ...none, status: "pending" })
-    }
-  }
+  const reopened = [...stored.modules.values()].filter((module) =>
+    RunSnapshot.isReopened(module.module, module, (outer) => stored.modules.get(outer))
+  )
+  for (const module of reopened) stored.modules.set(module.module, { ...module, ...none, status: "pending" })
   const isPending = (module: string) => (stored.modules.get(module)?.status ?? "pending") === "pending"
   for (const [module, items] of stored.items) {
     if (!isPending(module)) continue

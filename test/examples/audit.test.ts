@@ -1,6 +1,6 @@
 import { FileSystem } from "@effect/platform"
 import { NodeContext } from "@effect/platform-node"
-import { assert, describe, it } from "@effect/vitest"
+import { assert, describe, it, layer } from "@effect/vitest"
 import { Deferred, Effect, Either, Fiber, Layer, Schedule } from "effect"
 import { Diagram, Engine, Heddle, RunId, RunSnapshot } from "heddle"
 import * as ChildProcess from "node:child_process"
@@ -15,6 +15,7 @@ import * as Installed from "../../docs/examples/audit/Installed.js"
 import * as Licence from "../../docs/examples/audit/Licence.js"
 import * as Report from "../../docs/examples/audit/Report.js"
 import * as Runs from "../../docs/examples/audit/Runs.js"
+import * as Program from "./Program.js"
 
 const folder = Effect.acquireRelease(
   Effect.sync(() => Fs.realpathSync(Fs.mkdtempSync(Path.join(Os.tmpdir(), "heddle-audit-")))),
@@ -293,9 +294,8 @@ interface Command {
 const command = (...args: ReadonlyArray<string>) =>
   Effect.map(
     Effect.acquireRelease(
-      Effect.sync(() => {
-        const main = Path.join(root, "docs/examples/audit/main.ts")
-        const child = ChildProcess.spawn(process.execPath, ["--import", "tsx", main, ...args], { cwd: root })
+      Effect.map(Program.Program, (program) => {
+        const child = ChildProcess.spawn(process.execPath, [program, ...args], { cwd: root })
         const output = { stdout: "", stderr: "" }
         child.stdout.setEncoding("utf8").on("data", (text: string) => (output.stdout += text))
         child.stderr.setEncoding("utf8").on("data", (text: string) => (output.stderr += text))
@@ -353,56 +353,59 @@ const resumed = (output: string) => {
   return { number: Number(number), done: Number(done), total: Number(total) }
 }
 
-describe("the command", () => {
-  it.scopedLive(
-    "says in one line what is wrong with its target",
-    () =>
-      Effect.gen(function* () {
-        const at = yield* folder
-        const missing = yield* command("--target", Path.join(at, "missing"))
-        assert.strictEqual(yield* missing.ended, 1)
-        assert.strictEqual(missing.output.stderr, `audit: there is no folder "${Path.join(at, "missing")}"\n`)
-        assert.strictEqual(missing.output.stdout, "")
-      }),
-    60_000
-  )
+layer(Program.layer(Path.join(root, "docs/examples/audit/main.ts")), { excludeTestServices: true })(
+  "the command",
+  (it) => {
+    it.scoped(
+      "says in one line what is wrong with its target",
+      () =>
+        Effect.gen(function* () {
+          const at = yield* folder
+          const missing = yield* command("--target", Path.join(at, "missing"))
+          assert.strictEqual(yield* missing.ended, 1)
+          assert.strictEqual(missing.output.stderr, `audit: there is no folder "${Path.join(at, "missing")}"\n`)
+          assert.strictEqual(missing.output.stdout, "")
+        }),
+      60_000
+    )
 
-  it.scopedLive(
-    "carries on after Ctrl-C at once, and after a kill",
-    () =>
-      Effect.gen(function* () {
-        const target = yield* manyPackages
-        const [database, report] = [Path.join(target, "audit.db"), Path.join(target, "report.md")]
-        const again = command("--target", target, "--db", database, "--report", report, "--concurrency", "1")
-        const name = `audit-${sha256(Path.join(target, "node_modules")).slice(0, 12)}`
-        const runId = RunId.make(`${name}-1`)
+    it.scoped(
+      "carries on after Ctrl-C at once, and after a kill",
+      () =>
+        Effect.gen(function* () {
+          const target = yield* manyPackages
+          const [database, report] = [Path.join(target, "audit.db"), Path.join(target, "report.md")]
+          const again = command("--target", target, "--db", database, "--report", report, "--concurrency", "1")
+          const name = `audit-${sha256(Path.join(target, "node_modules")).slice(0, 12)}`
+          const runId = RunId.make(`${name}-1`)
 
-        const first = yield* again
-        yield* first.prints("starting run 1: 40 packages")
-        yield* completed(database, runId, 5)
-        yield* first.kill("SIGINT")
-        assert.strictEqual(yield* first.ended, 130, first.output.stderr)
-        assert.include(first.output.stderr, "the same command carries on")
-        assert.isFalse(Fs.existsSync(report))
+          const first = yield* again
+          yield* first.prints("starting run 1: 40 packages")
+          yield* completed(database, runId, 5)
+          yield* first.kill("SIGINT")
+          assert.strictEqual(yield* first.ended, 130, first.output.stderr)
+          assert.include(first.output.stderr, "the same command carries on")
+          assert.isFalse(Fs.existsSync(report))
 
-        const second = yield* again
-        yield* second.prints("modules were done")
-        const afterInterrupt = resumed(second.output.stdout)
-        assert.notInclude(second.output.stdout, "waiting")
-        yield* completed(database, runId, afterInterrupt.done + 2)
-        yield* second.kill("SIGKILL")
-        assert.strictEqual(yield* second.ended, "SIGKILL", second.output.stderr)
+          const second = yield* again
+          yield* second.prints("modules were done")
+          const afterInterrupt = resumed(second.output.stdout)
+          assert.notInclude(second.output.stdout, "waiting")
+          yield* completed(database, runId, afterInterrupt.done + 2)
+          yield* second.kill("SIGKILL")
+          assert.strictEqual(yield* second.ended, "SIGKILL", second.output.stderr)
 
-        const third = yield* again
-        assert.strictEqual(yield* third.ended, 0, third.output.stderr)
-        // it waits for the rest of the dead process's heartbeat, if starting took less than that
-        const afterKill = resumed(third.output.stdout)
-        assert.isAtLeast(afterInterrupt.done, 5)
-        assert.isAtLeast(afterKill.done, afterInterrupt.done + 2)
-        assert.isBelow(afterKill.done, afterKill.total)
-        assert.include(third.output.stdout, "40 packages, 1,680 files")
-        assert.include(Fs.readFileSync(report, "utf8"), `This is run \`${runId}\`.`)
-      }),
-    60_000
-  )
-})
+          const third = yield* again
+          assert.strictEqual(yield* third.ended, 0, third.output.stderr)
+          // it waits for the rest of the dead process's heartbeat, if starting took less than that
+          const afterKill = resumed(third.output.stdout)
+          assert.isAtLeast(afterInterrupt.done, 5)
+          assert.isAtLeast(afterKill.done, afterInterrupt.done + 2)
+          assert.isBelow(afterKill.done, afterKill.total)
+          assert.include(third.output.stdout, "40 packages, 1,680 files")
+          assert.include(Fs.readFileSync(report, "utf8"), `This is run \`${runId}\`.`)
+        }),
+      60_000
+    )
+  }
+)

@@ -13,7 +13,7 @@ const step = (
   seq: number,
   status: ModuleStatus.ModuleStatus,
   attempt: number,
-  fields: { readonly module?: string; readonly failure?: Transition.Failure } = {}
+  fields: Partial<Pick<Transition.ModuleTransition, "module" | "failure" | "because">> = {}
 ): Transition.ModuleTransition => ({
   _tag: "ModuleTransition",
   seq,
@@ -40,6 +40,10 @@ const plain = (snapshot: RunSnapshot.RunSnapshot) => ({
   shared: Object.fromEntries(HashMap.toEntries(snapshot.shared))
 })
 
+/** It ended so that it is to run again. */
+const isLeftOver = ({ because, status }: RunSnapshot.ModuleState) =>
+  status === "failed" || status === "cancelled" || (status === "skipped" && because !== undefined)
+
 const seq = fc.integer({ min: 1, max: 40 })
 const failure = fc.option(fc.string().map(failureOf), { nil: undefined, freq: 2 })
 const moduleTransition: fc.Arbitrary<Transition.ModuleTransition> = fc
@@ -50,9 +54,14 @@ const moduleTransition: fc.Arbitrary<Transition.ModuleTransition> = fc
     module: fc.constantFrom(...names),
     status: fc.constantFrom(...ModuleStatus.ModuleStatus.literals),
     attempt: fc.nat(3),
-    failure
+    failure,
+    because: fc.option(fc.constantFrom("failure" as const, "stop" as const), { nil: undefined })
   })
-  .map(({ failure, ...transition }) => (failure === undefined ? transition : { ...transition, failure }))
+  .map(({ because, failure, ...transition }) => ({
+    ...transition,
+    ...(failure === undefined ? undefined : { failure }),
+    ...(because === undefined || transition.status !== "skipped" ? undefined : { because })
+  }))
 const runTransition: fc.Arbitrary<Transition.RunTransition> = fc.record({
   _tag: fc.constant("RunTransition" as const),
   seq,
@@ -135,9 +144,10 @@ describe("RunSnapshot", () => {
               } else if (next._tag === "ItemTransition" && next.module === name) {
                 assert.strictEqual(is.status, was.status)
                 assert.strictEqual((is.items?.[next.status] ?? 0) - (was.items?.[next.status] ?? 0), 1)
-              } else if (reopened) assert.deepStrictEqual(is, RunSnapshot.reopenModule(was))
+              } else if (reopened && isLeftOver(was)) assert.deepStrictEqual(is, RunSnapshot.reopenModule(was))
               else assert.strictEqual(is, was)
-              if (ModuleStatus.isFinal(was.status) && !reopened) assert.strictEqual(is.status, was.status)
+              if (ModuleStatus.isFinal(was.status) && !(reopened && isLeftOver(was)))
+                assert.strictEqual(is.status, was.status)
               if (was.status === "completed") assert.strictEqual(is.status, "completed")
             }
             if (next._tag === "SharedTransition") {
@@ -238,17 +248,25 @@ describe("RunSnapshot", () => {
         step(1, "completed", 1, { module: "a" }),
         step(2, "skipped", 1, { module: "b", failure }),
         step(3, "failed", 2, { module: "c", failure }),
-        ofRun(4, "failed", 1)
+        ...(["failed", "skipped"] as const).map((status, i) => step(4 + i, status, 1, { module: `a/${i}/inner` })),
+        step(6, "cancelled", 1, { module: "b/inner" }),
+        step(7, "failed", 1, { module: "c/0/inner", failure }),
+        step(8, "skipped", 1, { module: "branch" }),
+        step(9, "skipped", 0, { module: "behind", because: "failure" }),
+        step(10, "skipped", 0, { module: "stopped", because: "stop" }),
+        ofRun(11, "failed", 1)
       )
-      const resumed = RunSnapshot.evolve(ended, ofRun(5, "running", 2))
-      assert.strictEqual(resumed.startedAt, 50)
+      const resumed = RunSnapshot.evolve(ended, ofRun(12, "running", 2))
+      assert.strictEqual(resumed.startedAt, 120)
       assert.isUndefined(resumed.finishedAt)
       assert.strictEqual(RunSnapshot.module(resumed, "a").status, "completed")
       assert.strictEqual(RunSnapshot.module(resumed, "b").status, "skipped")
       assert.deepStrictEqual(RunSnapshot.module(resumed, "c"), { status: "pending", attempt: 2 })
-      for (const status of ["skipped", "cancelled"] as const) {
-        const state = RunSnapshot.reopenModule({ status, attempt: 0, finishedAt: 1 })
-        assert.deepStrictEqual(state, { status: "pending", attempt: 0 })
+      for (const path of ["a", "b", "a/0/inner", "a/1/inner", "b/inner", "branch"]) {
+        assert.deepStrictEqual(RunSnapshot.module(resumed, path), RunSnapshot.module(ended, path))
+      }
+      for (const path of ["c/0/inner", "behind", "stopped"]) {
+        assert.strictEqual(RunSnapshot.module(resumed, path).status, "pending")
       }
     })
 

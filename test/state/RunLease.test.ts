@@ -76,6 +76,7 @@ describe("RunLease", () => {
           startedAt: 2,
           finishedAt: 3,
           failure: null,
+          because: null,
           until: null,
           items: null
         } as const

@@ -330,7 +330,15 @@ describe("StateWriter", () => {
 
         assert.lengthOf(control.written, 1)
         const [changes] = control.written[0]!
-        const row = { module: "m", status: "completed", attempt: 1, failure: null, until: null, items: null } as const
+        const row = {
+          module: "m",
+          status: "completed",
+          attempt: 1,
+          failure: null,
+          because: null,
+          until: null,
+          items: null
+        } as const
         const times = { scheduledAt: 1001, startedAt: 1002, finishedAt: 1003 }
         assert.deepStrictEqual(changes!.modules, [{ ...row, ...times, output: "42" }])
         assert.deepStrictEqual(yield* rows("a"), [{ ...row, ...times }])
@@ -379,7 +387,7 @@ describe("StateWriter", () => {
         yield* writer.flush
 
         const times = { scheduledAt: null, startedAt: null, finishedAt: null }
-        const none = { ...times, attempt: 1, failure: null, until: null, items: null, output: null }
+        const none = { ...times, attempt: 1, failure: null, because: null, until: null, items: null, output: null }
         assert.deepStrictEqual(control.written, [
           [
             {

@@ -158,6 +158,7 @@ const drive = (steps: ReadonlyArray<Step>) =>
             module: step.module,
             ...choice,
             ...(step.fails ? { failure } : undefined),
+            ...(choice.status === "skipped" && !step.fails ? { because: "failure" as const } : undefined),
             ...(choice.status === "running" && step.items !== undefined ? { items: step.items } : undefined),
             ...(choice.status === "suspended" && step.until !== undefined ? { until: step.until } : undefined),
             ...(step.shared === undefined ? undefined : { shared: step.shared })

@@ -566,13 +566,21 @@ export const resumeContract = (name: string, layer: () => StoreLayer): void => {
         "makes what did not complete pending, and forgets what is in its way",
         Effect.gen(function* () {
           const store = yield* RunStore
-          const signals = JSON.stringify(["ask", "m/:/ask", ...ModuleStatus.literals, "handled", "none"])
-          for (const id of ["a", "b"]) yield* store.open({ ...newRun(id), signals })
+          const none = { failure: null, because: null }
           const states = [
-            ...ModuleStatus.literals.map((status) => ({ module: status, status, failure: null })),
-            { module: "handled", status: "skipped" as const, failure },
-            { module: "why", status: "failed" as const, failure }
+            ...ModuleStatus.literals.map((status) => ({ ...none, module: status, status })),
+            { ...none, module: "handled", status: "skipped" as const, failure },
+            { ...none, module: "behind", status: "skipped" as const, because: "failure" as const },
+            { ...none, module: "stopped", status: "skipped" as const, because: "stop" as const },
+            // inside of what ended for good, and of what did not
+            { ...none, module: "completed/inner", status: "failed" as const, failure },
+            { ...none, module: "skipped/3/inner", status: "cancelled" as const },
+            { ...none, module: "failed/3/inner", status: "failed" as const, failure },
+            { ...none, module: "failed/3/completed", status: "completed" as const },
+            { ...none, module: "why", status: "failed" as const, failure }
           ]
+          const signals = JSON.stringify(["ask", "m/:/ask", ...states.map(({ module }) => module), "none"])
+          for (const id of ["a", "b"]) yield* store.open({ ...newRun(id), signals })
           const times = { scheduledAt: 1, startedAt: 2, finishedAt: 3, until: 4 }
           const modules = states.map((state) =>
             moduleChange(state.module, { ...state, ...times, attempt: 2, items: 5, output: "1" })
@@ -590,7 +598,7 @@ export const resumeContract = (name: string, layer: () => StoreLayer): void => {
           const other = yield* stored("b")
           yield* store.claim(request)
 
-          const reopened = ["failed", "cancelled", "skipped", "why"]
+          const reopened = ["failed", "cancelled", "behind", "stopped", "failed/3/inner", "why"]
           const expected = modules.map(({ output: _, ...row }) =>
             reopened.includes(row.module)
               ? {
@@ -600,6 +608,7 @@ export const resumeContract = (name: string, layer: () => StoreLayer): void => {
                   startedAt: null,
                   finishedAt: null,
                   failure: null,
+                  because: null,
                   until: null
                 }
               : row

@@ -57,6 +57,7 @@ export const moduleChange = (module: string, fields?: Partial<ModuleChange>): Mo
   startedAt: null,
   finishedAt: null,
   failure: null,
+  because: null,
   until: null,
   items: null,
   output: null,
@@ -779,6 +780,7 @@ const anyTransition: FastCheck.Arbitrary<Transition> = oneof(
     status: constantFrom(...ModuleStatus.literals),
     attempt: nat(2),
     failure: anyFailure,
+    because: option(constantFrom("failure" as const, "stop" as const), { nil: undefined }),
     until: option(anyTime, { nil: undefined }),
     items: option(nat(5), { nil: undefined }),
     shared: option(anyShared, { nil: undefined })
@@ -814,6 +816,7 @@ const anyRows = {
       startedAt: maybeTime,
       finishedAt: maybeTime,
       failure: option(string()),
+      because: option(constantFrom("failure" as const, "stop" as const)),
       until: maybeTime,
       items: option(nat(5)),
       output: option(string())

@@ -105,6 +105,7 @@ describe("SqliteSchema", () => {
             startedAt: 1002,
             finishedAt: 1003,
             failure: null,
+            because: null,
             until: null,
             items: null
           }

@@ -41,8 +41,6 @@ export const encode = (
   schema: Definition.ErasedSchema,
   value: unknown
 ): Effect.Effect<string | null, Unencodable, unknown> => {
-  // a function of type void may return anything; none of it is wanted
-  if (schema.ast._tag === "VoidKeyword") return Either.right(null)
   const encoded = ParseResult.encodeUnknown(schema, { errors: "all" })(value)
   const refused = (issue: ParseResult.ParseIssue) => new Unencodable(faultsOf(issue))
   return isSettled(encoded)
@@ -119,6 +117,8 @@ export const settle = (
   value: unknown,
   alwaysDecode: boolean
 ): Effect.Effect<Settled, Unencodable, unknown> => {
+  // what a function of type void happens to return is not handed on
+  if (output.ast._tag === "VoidKeyword") return Either.right({ value: undefined, text: null })
   const encoded = encode(output, value)
   if (!alwaysDecode) {
     return isSettled(encoded)

@@ -28,7 +28,7 @@ export const start = (dag: DagContext, index: number, definition: Definition.Dag
   if (recalled.children.has(module)) return begin(new Map())
   dag.run(
     index,
-    Effect.suspend(() => Inputs.encode(child, definition.input(dag.needsOf(index)), dag.loop.settings.alwaysDecode)),
+    Effect.suspend(() => Inputs.encode(child, definition.input(dag.needsOf(index)))),
     ({ values }) => begin(values)
   )
 }
@@ -49,7 +49,7 @@ export const execute = (
   { begun, onEnd, onInvalid }: ChildEvents
 ): void => {
   const path = `${module}/`
-  const own = Cells.make(plan.shared, path, state.cells(), cells)
+  const own = Cells.make(plan.shared, path, state.cells(), cells, loop.settings.alwaysDecode)
   if (Either.isLeft(own)) {
     const { cell, faults } = own.left
     return onInvalid(Cause.fail(new StoredValueInvalid({ runId: loop.settings.runId, module: cell, faults })))

@@ -51,12 +51,13 @@ export const make = (loop: Loop, options: Options): Execution => {
 
   const joins = Joins.make(plan, {
     statusOf: states.statusOf,
+    becauseOf: states.becauseOf,
     values,
     isOpen: (index) => states.isOpen(index) && !active.has(index),
     ready: (index) => ready(index),
     unmet: (index, because) => {
       if (because === "cancelled" || (stopping !== undefined && stopping !== "stopped")) cancelModule(index)
-      else skip(index)
+      else skip(index, because === "failure" ? { because } : undefined)
     }
   })
 
@@ -94,7 +95,7 @@ export const make = (loop: Loop, options: Options): Execution => {
     const { definition } = plan.modules[index]!
     const failure = stored ?? Attempt.failureOf(cause ?? Cause.empty, encoded)
     if (cause !== undefined) causes.set(index, cause)
-    if ("onFailure" in definition && definition.onFailure === "skip") return skip(index, attempt, { failure })
+    if ("onFailure" in definition && definition.onFailure === "skip") return skip(index, { failure }, attempt)
     failed = true
     Telemetry.modulesFinished.failed.unsafeUpdate(1, [])
     transition(index, "failed", attempt, { failure })
@@ -102,7 +103,7 @@ export const make = (loop: Loop, options: Options): Execution => {
     if (settings.onFailure === "failFast") stop("failed")
   }
 
-  const skip = (index: number, attempt = states.attemptOf(index), detail?: Detail) => {
+  const skip = (index: number, detail?: Detail, attempt = states.attemptOf(index)) => {
     Telemetry.modulesFinished.skipped.unsafeUpdate(1, [])
     transition(index, "skipped", attempt, detail)
     settled(index)
@@ -148,7 +149,7 @@ export const make = (loop: Loop, options: Options): Execution => {
   }
 
   const endStopped = (index: number, reason: StopReason) => {
-    if (reason === "stopped") skip(index)
+    if (reason === "stopped") skip(index, { because: "stop" })
     else cancelModule(index)
   }
 
@@ -209,7 +210,7 @@ export const make = (loop: Loop, options: Options): Execution => {
     const running = loop.fork(effect, { ...options, module: pathOf(index) }, (exit) => {
       const told = stopping !== undefined && stopping !== "stopped" && !isAlways(index)
       active.delete(index)
-      Telemetry.moduleDuration.unsafeUpdate(loop.now() - began, [])
+      if (options.current !== undefined) Telemetry.moduleDuration.unsafeUpdate(loop.now() - began, [])
       // the effect is what this very call was given
       if (Exit.isSuccess(exit)) onSuccess(exit.value as A)
       else if (told && Cause.isInterruptedOnly(exit.cause)) cancelModule(index)
@@ -310,12 +311,14 @@ export const make = (loop: Loop, options: Options): Execution => {
     begin: () => {
       beginning = true
       // a run that is resumed may have been cut off between an end and what follows from it
+      let stopped = false
       for (let index = 0; index < size; index++) {
         const status = states.statusOf(index)
         failed ||= status === "failed"
         cancelledAny ||= status === "cancelled"
+        stopped ||= states.becauseOf(index) === "stop"
       }
-      const { stopped } = joins.begin((index) => states.failureOf(index) !== undefined)
+      joins.begin()
       if (failed && settings.onFailure === "failFast") stop("failed")
       else if (stopped) {
         stop("stopped")

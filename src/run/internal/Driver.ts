@@ -1,8 +1,11 @@
+import * as Cause from "effect/Cause"
+import * as Chunk from "effect/Chunk"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import { RunLost, WriteFailed, WriterClosed } from "../../model/RunError.js"
 import type { RunPolicy } from "../../model/RunPolicy.js"
@@ -122,7 +125,9 @@ export const start = (drive: Drive): Effect.Effect<Driven, never, unknown> =>
           )
 
     // a cell that does not decode was refused before
-    const cells = Either.getOrThrow(SharedCells.make(plan.shared, "", drive.snapshot.shared, undefined))
+    const cells = Either.getOrThrow(
+      SharedCells.make(plan.shared, "", drive.snapshot.shared, undefined, engine.alwaysDecode)
+    )
 
     const scheduler: Scheduler.Scheduler<unknown> = Scheduler.make({
       plan,
@@ -197,9 +202,7 @@ export const start = (drive: Drive): Effect.Effect<Driven, never, unknown> =>
         changes: changes.changes,
         cancel: Effect.zipRight(
           Effect.sync(scheduler.cancel),
-          Effect.catchAll(Effect.asVoid(Deferred.await(done)), (error) =>
-            isWriteError(error) ? Effect.fail(error) : Effect.void
-          )
+          Effect.flatMap(Effect.exit(Deferred.await(done)), writeErrorOf)
         )
       }
     }
@@ -208,6 +211,14 @@ export const start = (drive: Drive): Effect.Effect<Driven, never, unknown> =>
 
 export const isWriteError = (error: unknown): error is WriteError =>
   error instanceof RunLost || error instanceof WriteFailed || error instanceof WriterClosed
+
+/** A run that was cancelled may have ended in any way; only that its end could not be written is an error. */
+const writeErrorOf = (exit: Exit.Exit<unknown, unknown>): Effect.Effect<void, WriteError> => {
+  if (Exit.isSuccess(exit)) return Effect.void
+  if (Cause.isInterruptedOnly(exit.cause)) return Effect.interrupt
+  const error = Chunk.findFirst(Cause.failures(exit.cause), isWriteError)
+  return Option.isSome(error) ? Effect.fail(error.value) : Effect.void
+}
 
 const closed: SignalState = { closed: true, value: null }
 

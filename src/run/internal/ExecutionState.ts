@@ -11,7 +11,8 @@ import {
   type RunStatus,
   type RunTransition,
   type SharedTransition,
-  type SharedValues
+  type SharedValues,
+  type SkipReason
 } from "../../model/Transition.js"
 import type { Plan } from "../../plan/Plan.js"
 
@@ -29,6 +30,7 @@ interface Columns {
   readonly startedAt: Float64Array
   readonly finishedAt: Float64Array
   readonly failure: Map<number, Failure>
+  readonly because: Map<number, SkipReason>
   readonly until: Map<number, number>
   readonly items: Map<number, RunSnapshot.ItemCounts>
 }
@@ -45,6 +47,7 @@ interface RunState {
 /** What a module's transition may say besides its status. */
 export interface Detail {
   readonly failure?: Failure | undefined
+  readonly because?: SkipReason | undefined
   readonly until?: number | undefined
   readonly items?: number | undefined
   readonly shared?: SharedValues | undefined
@@ -57,6 +60,7 @@ export interface ModuleStates {
   readonly statusOf: (index: number) => ModuleStatus
   readonly attemptOf: (index: number) => number
   readonly failureOf: (index: number) => Failure | undefined
+  readonly becauseOf: (index: number) => SkipReason | undefined
   readonly untilOf: (index: number) => number | undefined
   readonly itemsOf: (index: number) => RunSnapshot.ItemCounts | undefined
   readonly isOpen: (index: number) => boolean
@@ -150,6 +154,7 @@ const makeColumns = (path: string, plan: Plan, before: RunSnapshot.RunSnapshot["
     startedAt: new Float64Array(size).fill(NaN),
     finishedAt: new Float64Array(size).fill(NaN),
     failure: new Map(),
+    because: new Map(),
     until: new Map(),
     items: new Map()
   }
@@ -164,6 +169,7 @@ const makeColumns = (path: string, plan: Plan, before: RunSnapshot.RunSnapshot["
     columns.startedAt[i] = module.startedAt ?? NaN
     columns.finishedAt[i] = module.finishedAt ?? NaN
     if (module.failure !== undefined) columns.failure.set(i, module.failure)
+    if (module.because !== undefined) columns.because.set(i, module.because)
     if (module.until !== undefined) columns.until.set(i, module.until)
     if (module.items !== undefined) columns.items.set(i, module.items)
   }
@@ -175,6 +181,7 @@ const stateOf = (columns: Columns, index: number): RunSnapshot.ModuleState => {
   const startedAt = columns.startedAt[index]!
   const finishedAt = columns.finishedAt[index]!
   const failure = columns.failure.get(index)
+  const because = columns.because.get(index)
   const until = columns.until.get(index)
   const items = columns.items.get(index)
   return {
@@ -184,6 +191,7 @@ const stateOf = (columns: Columns, index: number): RunSnapshot.ModuleState => {
     ...(Number.isNaN(startedAt) ? undefined : { startedAt }),
     ...(Number.isNaN(finishedAt) ? undefined : { finishedAt }),
     ...(failure === undefined ? undefined : { failure }),
+    ...(because === undefined ? undefined : { because }),
     ...(until === undefined ? undefined : { until }),
     ...(items === undefined ? undefined : { items })
   }
@@ -198,6 +206,7 @@ const modulesOf = (columns: Columns, next: () => number, share: (values: SharedV
     statusOf: (index) => statuses[columns.status[index]!]!,
     attemptOf: (index) => columns.attempt[index]!,
     failureOf: (index) => columns.failure.get(index),
+    becauseOf: (index) => columns.because.get(index),
     untilOf: (index) => columns.until.get(index),
     itemsOf: (index) => columns.items.get(index),
     isOpen: (index) => columns.status[index]! < code.completed,
@@ -226,8 +235,9 @@ const modulesOf = (columns: Columns, next: () => number, share: (values: SharedV
         attempt
       }
       if (detail === undefined) return transition
-      const { failure, items, shared, until } = detail
+      const { because, failure, items, shared, until } = detail
       if (failure !== undefined) columns.failure.set(index, failure)
+      if (because !== undefined) columns.because.set(index, because)
       if (until !== undefined) columns.until.set(index, until)
       if (items !== undefined) {
         columns.items.set(index, { completed: 0, failed: 0, ...columns.items.get(index), total: items })
@@ -236,6 +246,7 @@ const modulesOf = (columns: Columns, next: () => number, share: (values: SharedV
       return {
         ...transition,
         ...(failure === undefined ? undefined : { failure }),
+        ...(because === undefined ? undefined : { because }),
         ...(until === undefined ? undefined : { until }),
         ...(items === undefined ? undefined : { items }),
         ...(shared === undefined ? undefined : { shared })

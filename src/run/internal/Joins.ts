@@ -1,13 +1,15 @@
 import type { JoinRule } from "../../dag/Definition.js"
 import { isFinal, type ModuleStatus } from "../../model/ModuleStatus.js"
+import type { SkipReason } from "../../model/Transition.js"
 import type { Plan } from "../../plan/Plan.js"
 
-/** Why a module can't run. */
-export type Because = "skipped" | "cancelled"
+/** Why a module can't run: because of what it needs, because of a failure further up, or because that was cancelled. */
+export type Because = "skipped" | "failure" | "cancelled"
 
 /** What is known of the modules, and what becomes of them. */
 export interface Events {
   readonly statusOf: (index: number) => ModuleStatus
+  readonly becauseOf: (index: number) => SkipReason | undefined
   /** What completed modules gave, by position. */
   readonly values: ReadonlyArray<unknown>
   /** Whether nothing was decided about the module yet. */
@@ -18,11 +20,8 @@ export interface Events {
 }
 
 export interface Joins {
-  /**
-   * What was known before anything runs; gives whether modules were skipped for no other reason than that the run was
-   * stopped.
-   */
-  readonly begin: (hasFailure: (index: number) => boolean) => { readonly stopped: boolean }
+  /** What was known before anything runs. */
+  readonly begin: () => void
   /** A module has ended. */
   readonly settled: (index: number) => void
 }
@@ -32,8 +31,6 @@ const decided = 1
 const succeeded = 2
 const sawFailure = 4
 const undecided = 8
-/** Skipped because of a failure further up. */
-const tainted = 16
 
 /**
  * Which modules of a Dag become ready, or can never run, as others end: the join rules and the branches.
@@ -41,10 +38,10 @@ const tainted = 16
  * A module that was skipped because of a failure further up counts as failed to `noneFailed`: what stands behind a
  * failed step does not run.
  */
-export const make = (plan: Plan, { isOpen, ready, statusOf, unmet, values }: Events): Joins => {
+export const make = (plan: Plan, { becauseOf, isOpen, ready, statusOf, unmet, values }: Events): Joins => {
   const size = plan.modules.length
   /** By module: how many of its needs, and its route, have yet to end. */
-  const missing = Int32Array.from(plan.inDegree)
+  const missing = new Int32Array(plan.inDegree)
   const facts = new Uint8Array(size)
   const work: Array<number> = []
   let draining = false
@@ -58,7 +55,7 @@ export const make = (plan: Plan, { isOpen, ready, statusOf, unmet, values }: Eve
   }
 
   const isBad = (index: number, status: ModuleStatus) =>
-    status === "failed" || (status === "skipped" && is(index, tainted))
+    status === "failed" || (status === "skipped" && becauseOf(index) === "failure")
 
   const queue = (index: number) => {
     note(index, decided)
@@ -66,8 +63,8 @@ export const make = (plan: Plan, { isOpen, ready, statusOf, unmet, values }: Eve
   }
 
   const reject = (index: number, because: Because, bad: boolean) => {
-    note(index, bad ? decided | tainted : decided)
-    unmet(index, because)
+    note(index, decided)
+    unmet(index, bad && because === "skipped" ? "failure" : because)
   }
 
   /** One edge from a module that ended. */
@@ -115,48 +112,18 @@ export const make = (plan: Plan, { isOpen, ready, statusOf, unmet, values }: Eve
     draining = false
   }
 
-  /** Whether a module that was skipped had to be, and if so whether because of a failure. */
-  const reasonOf = (index: number): "stopped" | "branch" | "failure" => {
-    const { needs, when } = plan.modules[index]!
-    const ended = needs.map((need) => {
-      const status = statusOf(need.index)
-      return { status, unmet: isFinal(status) && status !== "completed", bad: isBad(need.index, status) }
-    })
-    const bad = ended.some((need) => need.bad) || (when !== undefined && isBad(when.index, statusOf(when.index)))
-    const why = bad ? "failure" : "branch"
-    if (when !== undefined && isFinal(statusOf(when.index))) {
-      if (statusOf(when.index) !== "completed" || values[when.index] !== when.branch) return why
-    }
-    const join = joinOf(index)
-    const unmetBy = {
-      allSucceeded: () => ended.some(({ unmet }) => unmet),
-      noneFailed: () => ended.some((need) => need.bad || need.status === "cancelled"),
-      anySucceeded: () => needs.length > 0 && ended.every(({ unmet }) => unmet),
-      always: () => false
-    }
-    return unmetBy[join]() ? why : "stopped"
-  }
-
   return {
     settled,
-    begin: (hasFailure) => {
-      let stopped = false
+    begin: () => {
       const before: Array<number> = []
       for (let index = 0; index < size; index++) {
         if (plan.modules[index]!.when !== undefined) note(index, undecided)
-        const status = statusOf(index)
-        if (!isFinal(status)) continue
-        before.push(index)
-        if (status !== "skipped" || hasFailure(index)) continue
-        const reason = reasonOf(index)
-        if (reason === "failure") note(index, tainted)
-        stopped ||= reason === "stopped"
+        if (isFinal(statusOf(index))) before.push(index)
       }
       for (const index of before) settled(index)
       for (let index = 0; index < size; index++) {
         if (plan.inDegree[index] === 0 && isOpen(index)) queue(index)
       }
-      return { stopped }
     }
   }
 }

@@ -61,12 +61,14 @@ export interface Services {
   readonly engine: Driver.Drive["engine"]
   /** The drivers run in it. */
   readonly scope: Scope.Scope
-  /** A run has begun to be driven, or is driven no longer. */
+  /** A run that takes signals has begun to be driven. */
   readonly notify: Effect.Effect<void>
+  /** A stored run is driven no longer. */
+  readonly released: Effect.Effect<void>
 }
 
 /** How runs come to be driven: from their beginning, from what is stored of them, and to their cancellation. */
-export const make = ({ engine, lease, notify, registry, scope, signals, timeline, writer }: Services) => {
+export const make = ({ engine, lease, notify, registry, released, scope, signals, timeline, writer }: Services) => {
   /** Writes what is queued, then lets go of the run: for a limited time, so that a store that hangs holds up nobody. */
   const letGo = (claim: Claim) =>
     Effect.zipRight(writer.flush, lease.release(claim)).pipe(
@@ -92,7 +94,7 @@ export const make = ({ engine, lease, notify, registry, scope, signals, timeline
     Effect.gen(function* () {
       const { runId } = run.snapshot
       const { plan } = run
-      const removed = Effect.zipRight(registry.remove(runId, entry), notify)
+      const removed = registry.remove(runId, entry)
       const driven = yield* Driver.start({
         ...run,
         begunAt: run.begunAt,
@@ -103,7 +105,8 @@ export const make = ({ engine, lease, notify, registry, scope, signals, timeline
         writer,
         signalStore: signals,
         scope,
-        onEnd: held === undefined ? removed : Effect.ensuring(letGo(held.claim), removed)
+        // what was suspended may be due, and what was cut off is
+        onEnd: held === undefined ? removed : Effect.ensuring(letGo(held.claim), Effect.zipRight(removed, released))
       })
       if (held !== undefined) {
         yield* lease.watch(held.claim, driven.lost)

@@ -35,6 +35,7 @@ import * as Watch from "./Watch.js"
  * The types of a Dag's outputs, errors and requirements are erased here; `Engine` gives them back.
  */
 export const make = Effect.fnUntraced(function* (engine: EngineOptions<ReadonlyArray<Dag.Any>>) {
+  yield* Policy.checkEngine(engine)
   const writer = yield* StateWriter
   const lease = yield* RunLease
   const timeline = yield* Timeline
@@ -55,7 +56,8 @@ export const make = Effect.fnUntraced(function* (engine: EngineOptions<ReadonlyA
     registry,
     engine: { alwaysDecode: engine.alwaysDecode, maxItems: engine.maxItems, limits },
     scope,
-    notify
+    notify,
+    released: owned.size === 0 ? Effect.void : notify
   })
   const signal = SignalDelivery.make({ registry, signals, notify })
 
@@ -232,7 +234,11 @@ export const make = Effect.fnUntraced(function* (engine: EngineOptions<ReadonlyA
       Effect.uninterruptibleMask((restore) =>
         Effect.flatMap(rerun(dag, runId, options, restore), (obtained) => awaited(obtained, restore))
       ),
-    cancel: (dag: Dag.Any, runId: RunId) => Effect.flatMap(Plan.make(dag), (plan) => cancelStored(plan, runId)),
+    cancel: (dag: Dag.Any, runId: RunId) =>
+      Effect.flatMap(
+        Effect.tap(Plan.make(dag), (plan) => Policy.checkLimits(plan, limits)),
+        (plan) => cancelStored(plan, runId)
+      ),
     signal: (runId: RunId, module: Module.Any, value: unknown, options?: { readonly within?: string }) =>
       signal(runId, module, value, options?.within),
     stream: (dag: Dag.Any, input: unknown, options: RunOptions = {}) =>

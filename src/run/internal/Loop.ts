@@ -77,6 +77,8 @@ export interface Owner {
 }
 
 interface Work {
+  /** Its place among all that became ready. */
+  readonly order: number
   readonly owner: Owner
   readonly index: number
   readonly priority: number
@@ -158,7 +160,9 @@ export const make = (
   const effects = ReadyQueue.make<Work>()
   /** They hold a permit of their limit. */
   const granted: Array<Work> = []
-  let blocked = 0
+  /** They wait for a permit. */
+  const blocked = new Set<Work>()
+  let order = 0
   let unreleased = 0
   let running = 0
 
@@ -247,14 +251,14 @@ export const make = (
       if (permitted !== undefined && limit !== undefined) limits.release(limit)
     } else if (limit === undefined || permitted !== undefined) owner.start(index)
     else {
-      blocked++
+      blocked.add(work)
       limits.take(limit, settings, priority, () => {
-        blocked--
+        blocked.delete(work)
         if (ended || interrupted) return limits.release(limit)
         granted.push(work)
         if (!inside) planPump()
       })
-      if (blocked > 0) owner.announce(index)
+      if (blocked.has(work)) owner.announce(index)
     }
     return true
   }
@@ -278,7 +282,7 @@ export const make = (
     // a permit is not held by what has no place to run
     while (granted.length > 0) {
       const work = granted.pop()!
-      effects.putBack(work, work.priority)
+      effects.putBack(work, work.priority, ({ order }) => work.order < order)
       limits.release(work.limit!)
     }
     effects.announce(({ index, owner }) => {
@@ -306,9 +310,17 @@ export const make = (
     })
   }
 
+  /** What was settled meanwhile waits no more, and gives its permit back when it comes. */
+  const hasBlocked = () => {
+    for (const { index, owner } of blocked) {
+      if (owner.isOpen(index)) return true
+    }
+    return false
+  }
+
   const isIdle = () =>
     unreleased === 0 &&
-    blocked === 0 &&
+    !hasBlocked() &&
     !planned &&
     !resting &&
     granted.length === 0 &&
@@ -395,7 +407,8 @@ export const make = (
     now,
     emit,
     inline: (owner, index) => void inline.push(owner, index),
-    ready: (owner, index, priority, limit) => effects.offer({ owner, index, priority, limit }, priority),
+    ready: (owner, index, priority, limit) =>
+      effects.offer({ order: order++, owner, index, priority, limit }, priority),
     fork,
     at: timers.at,
     waits: (path, delivered) => {

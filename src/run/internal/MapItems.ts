@@ -5,6 +5,7 @@ import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
 import { CurrentModule } from "../../dag/CurrentModule.js"
 import type * as Definition from "../../dag/Definition.js"
+import * as Telemetry from "../../model/Telemetry.js"
 import type { Failure, SharedValues } from "../../model/Transition.js"
 import type { Plan } from "../../plan/Plan.js"
 import * as Attempt from "./Attempt.js"
@@ -162,6 +163,7 @@ export const make = (loop: Loop, options: Options): MapItems => {
     encodedError: () => unknown,
     onSuccess: (value: A) => void
   ) => {
+    const began = loop.now()
     const running = loop.fork(
       effect,
       {
@@ -172,6 +174,7 @@ export const make = (loop: Loop, options: Options): MapItems => {
       },
       (exit) => {
         active.delete(item)
+        if (current !== undefined) Telemetry.moduleDuration.unsafeUpdate(loop.now() - began, [])
         // the effect is what this very call was given
         if (Exit.isSuccess(exit)) onSuccess(exit.value as A)
         else if (wasTold() && Cause.isInterruptedOnly(exit.cause)) checkEnd()
@@ -262,7 +265,7 @@ export const make = (loop: Loop, options: Options): MapItems => {
     if (hasBegun(item)) return begin(new Map())
     run(
       item,
-      Effect.suspend(() => Inputs.encode(plan, definition.input(items[item], needs, item), settings.alwaysDecode)),
+      Effect.suspend(() => Inputs.encode(plan, definition.input(items[item], needs, item))),
       undefined,
       () => undefined,
       ({ values }) => begin(values)

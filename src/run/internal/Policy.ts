@@ -4,6 +4,7 @@ import * as Millis from "../../model/Millis.js"
 import { UnknownLimit } from "../../model/RunError.js"
 import type { RunPolicy } from "../../model/RunPolicy.js"
 import type * as Plan from "../../plan/Plan.js"
+import type { Options as EngineOptions } from "../EngineOptions.js"
 import type { RunOptions } from "../RunOptions.js"
 import type * as Limits from "./Limits.js"
 
@@ -24,6 +25,17 @@ export const of = (options: RunOptions, base: RunPolicy): RunPolicy => {
     ...(timeout === undefined || timeout === Infinity ? undefined : { timeout })
   }
 }
+
+/** Options that no engine can have are a fault of the program. */
+export const checkEngine = ({ limits, maxItems }: Pick<EngineOptions, "limits" | "maxItems">) =>
+  Effect.suspend(() => {
+    for (const [what, value] of [...Object.entries(limits), ["maxItems", maxItems] as const]) {
+      if (!(Number.isInteger(value) && value >= 1)) {
+        return refuse(`the engine's limit "${what}" is a whole number of at least 1, not ${value}`)
+      }
+    }
+    return Effect.void
+  })
 
 /** Options that no run can have are a fault of the program. */
 export const check = ({ concurrency = 1, timeout = 0 }: RunOptions) =>

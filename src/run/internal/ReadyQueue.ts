@@ -12,8 +12,8 @@ interface Line<A> {
 export interface ReadyQueue<A> {
   readonly offer: (entry: A, priority: number) => void
   readonly take: () => A | undefined
-  /** What was taken comes first again. */
-  readonly putBack: (entry: A, priority: number) => void
+  /** What was taken comes before those that it `isBefore` again. */
+  readonly putBack: (entry: A, priority: number, isBefore: (other: A) => boolean) => void
   readonly isEmpty: () => boolean
   /** Each entry that is still here, once. */
   readonly announce: (visit: (entry: A) => void) => void
@@ -47,10 +47,12 @@ export const make = <A>(): ReadyQueue<A> => {
       }
       return undefined
     },
-    putBack: (entry, priority) => {
+    putBack: (entry, priority, isBefore) => {
       const line = lineOf(priority)
-      if (line.head > 0) line.entries[--line.head] = entry
-      else line.entries.unshift(entry)
+      let at = line.head
+      while (at < line.entries.length && !isBefore(line.entries[at]!)) at++
+      line.entries.splice(at, 0, entry)
+      if (at < line.announced) line.announced++
     },
     isEmpty: () => lines.every((line) => line.head === line.entries.length),
     announce: (visit) => {

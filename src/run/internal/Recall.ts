@@ -9,7 +9,7 @@ import { isFinal } from "../../model/ModuleStatus.js"
 import * as RunSnapshot from "../../model/RunSnapshot.js"
 import type { StoreError } from "../../model/StoreError.js"
 import { Failure } from "../../model/Transition.js"
-import type { Plan } from "../../plan/Plan.js"
+import type { Plan, PlannedModule } from "../../plan/Plan.js"
 import type { ItemRow } from "../../state/Timeline.js"
 import * as Attempt from "./Attempt.js"
 import * as Inputs from "./Inputs.js"
@@ -99,7 +99,7 @@ export const make = (plan: Plan, inputs: ReadonlyMap<number, unknown>, source: S
 
       for (const [i, { child, definition, name }] of modules.entries()) {
         const module = path + name
-        const cause = yield* Results.storedCause(definition, failureOf(i))
+        const cause = yield* causeOf(modules[i]!, module)
         if (cause !== undefined) causes.set(i, cause)
         const schema = schemaOf(definition)
         if (definition.kind === "input") continue
@@ -134,6 +134,39 @@ export const make = (plan: Plan, inputs: ReadonlyMap<number, unknown>, source: S
       return recalled
     })
 
+  /** Why a module failed, as it was said when it did: of a child Dag by the modules of that. */
+  const causeOf = ({ child, definition }: PlannedModule, module: string): Recalling<Cause.Cause<unknown> | undefined> =>
+    Effect.gen(function* () {
+      const { failure, status } = RunSnapshot.module(snapshot, module)
+      if (child === undefined || status !== "failed") return yield* Results.storedCause(definition, failure)
+      if (definition.kind === "dag") return yield* childCause(child, module)
+      const failed = (yield* source.items([module])).filter(({ status }) => status === "failed")
+      if (failed.length === 0) return undefined
+      const first = failed.reduce((a, b) => (b.seq < a.seq ? b : a))
+      return yield* childCause(child, `${module}/${first.index}`)
+    })
+
+  const childCause = (child: Plan, module: string): Recalling<Cause.Cause<unknown> | undefined> =>
+    Effect.gen(function* () {
+      const causes = new Map<number, Cause.Cause<unknown>>()
+      const pathOf = (index: number) => `${module}/${child.modules[index]!.name}`
+      const stateOf = (index: number) => RunSnapshot.module(snapshot, pathOf(index))
+      for (const [index, planned] of child.modules.entries()) {
+        const cause = yield* causeOf(planned, pathOf(index))
+        if (cause !== undefined) causes.set(index, cause)
+      }
+      // a child that could not begin has no modules that failed
+      if (!child.modules.some((_, index) => stateOf(index).status === "failed")) return undefined
+      return Results.childCause(module, child, {
+        causes,
+        states: {
+          attemptOf: (index) => stateOf(index).attempt,
+          failureOf: (index) => stateOf(index).failure,
+          statusOf: (index) => stateOf(index).status
+        }
+      })
+    })
+
   const outputsOf = (child: Plan, module: string, { values }: Recalled) =>
     Results.outputsOf(
       child,
@@ -166,7 +199,10 @@ export const make = (plan: Plan, inputs: ReadonlyMap<number, unknown>, source: S
       for (const { failure, index, output, seq, status } of yield* source.items([module])) {
         if (status === "failed") {
           const kept = yield* Effect.mapError(decodeFailure(failure), (cause) => again(module, cause.message))
-          const cause = yield* Results.storedCause(definition, kept)
+          const cause =
+            child === undefined
+              ? yield* Results.storedCause(definition, kept)
+              : yield* childCause(child, `${module}/${index}`)
           items[index] = { exit: Results.storedEnding(module, kept, cause), seq, failure: kept, cause }
         } else if (each.kind === "dag") completed.set(index, seq)
         else {

@@ -54,7 +54,7 @@ export const seed = (
     const ended: Array<ItemRow> = []
     const transitions: Array<Transition> = []
     let seq = 0
-    for (const [module, { attempt, failure, items, status }] of states) {
+    for (const [module, { attempt, because, failure, items, status }] of states) {
       if (items !== undefined) {
         transitions.push({
           _tag: "ModuleTransition",
@@ -81,13 +81,21 @@ export const seed = (
           })
         }
       }
-      const why = failure === undefined ? undefined : { failure }
-      transitions.push({ _tag: "ModuleTransition", seq: ++seq, at, module, status, attempt, ...why })
+      transitions.push({
+        _tag: "ModuleTransition",
+        seq: ++seq,
+        at,
+        module,
+        status,
+        attempt,
+        ...(failure === undefined ? undefined : { failure }),
+        ...(because === undefined ? undefined : { because })
+      })
     }
     return {
       items: ended,
       transitions,
-      modules: states.map(([module, { attempt, failure, items, status }]) => ({
+      modules: states.map(([module, { attempt, because, failure, items, status }]) => ({
         module,
         status,
         attempt,
@@ -95,6 +103,7 @@ export const seed = (
         startedAt: items === undefined ? null : at,
         finishedAt: at,
         failure: failure === undefined ? null : JSON.stringify(failure),
+        because: because ?? null,
         until: null,
         items: items?.total ?? null,
         output: texts.get(module) ?? null

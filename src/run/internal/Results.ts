@@ -127,7 +127,13 @@ const ownCauses = (failing: ReadonlyArray<Failing>, causes: Causes) => {
 export const childCause = (
   module: string,
   plan: Plan,
-  { causes, states }: { readonly causes: Causes; readonly states: ModuleStates }
+  {
+    causes,
+    states
+  }: {
+    readonly causes: Causes
+    readonly states: Pick<ModuleStates, "attemptOf" | "failureOf" | "statusOf">
+  }
 ): Cause.Cause<unknown> => {
   const failing = plan.modules.flatMap((_, index): ReadonlyArray<Failing> => {
     const failure = states.failureOf(index)

@@ -49,7 +49,8 @@ export const make = (
   groups: ReadonlyArray<Shared.AnyGroup>,
   path: string,
   stored: HashMap.HashMap<string, unknown>,
-  parent: SharedCells | undefined
+  parent: SharedCells | undefined,
+  alwaysDecode = false
 ): Either.Either<SharedCells, InvalidCell> => {
   const own = new Map<string, Group>()
   for (const { cells, name } of groups) {
@@ -81,7 +82,10 @@ export const make = (
     commit: (updates, live) => {
       const applied = apply(find, updates, undefined, live)
       const encoded = encode(applied)
-      if (Either.isRight(encoded)) for (const [group, values] of applied) group.values.current = values
+      if (Either.isLeft(encoded)) return encoded
+      const next = alwaysDecode ? decode(applied, encoded.right) : Either.right(applied)
+      if (Either.isLeft(next)) return Either.left(next.left)
+      for (const [group, values] of next.right) group.values.current = values
       return encoded
     }
   })
@@ -150,4 +154,29 @@ const encode = (applied: ReadonlyMap<Group, Values>): Either.Either<SharedValues
     }
   }
   return faults.length > 0 ? Either.left(new Unencodable(faults)) : Either.right(encoded)
+}
+
+/** The values as a resume would give them. */
+const decode = (
+  applied: ReadonlyMap<Group, Values>,
+  encoded: SharedValues
+): Either.Either<ReadonlyMap<Group, Values>, Unencodable> => {
+  const decoded = new Map<Group, Values>()
+  for (const [group, values] of applied) {
+    const next = { ...values }
+    for (const [key, { schema }] of Object.entries(group.cells)) {
+      const cell = group.path + key
+      if (!Object.hasOwn(encoded, cell)) continue
+      const value = ParseResult.decodeUnknownEither(schema, { errors: "all" })(encoded[cell])
+      if (Either.isLeft(value)) {
+        const faults = ParseResult.ArrayFormatter.formatIssueSync(value.left)
+        return Either.left(
+          new Unencodable(faults.map(({ message, path }) => ({ path: ["shared", cell, ...path], message })))
+        )
+      }
+      next[key] = value.right
+    }
+    decoded.set(group, next)
+  }
+  return Either.right(decoded)
 }

@@ -75,11 +75,12 @@ export const events = (
 
       /** What there is next; none at the end of the run. */
       const pull: Effect.Effect<Pulled, Option.Option<UnknownRun | StoreError>> = Effect.gen(function* () {
-        if (yield* Ref.get(ended)) return yield* Effect.fail(Option.none())
-        const viewing = yield* Ref.get(viewer)
-        const pulled = viewing === undefined ? yield* Effect.mapError(offline, Option.some) : yield* online(viewing)
-        if (pulled.some(({ _tag }) => _tag === "Finished")) yield* Ref.set(ended, true)
-        return pulled.length > 0 ? pulled : yield* pull
+        while (!(yield* Ref.get(ended))) {
+          const viewing = yield* Ref.get(viewer)
+          const pulled = viewing === undefined ? yield* Effect.mapError(offline, Option.some) : yield* online(viewing)
+          if (pulled.length > 0) return pulled
+        }
+        return yield* Effect.fail(Option.none())
       })
 
       const online = (viewing: EventFeed.Viewer) =>

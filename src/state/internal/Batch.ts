@@ -68,6 +68,7 @@ export const changesOf = ({ claim, entries }: RunEntries<{ readonly update: Upda
     startedAt: state.startedAt ?? null,
     finishedAt: state.finishedAt ?? null,
     failure: failureText(state.failure),
+    because: state.because ?? null,
     until: state.until ?? null,
     items: state.items?.total ?? null,
     output

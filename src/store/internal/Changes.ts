@@ -1,7 +1,6 @@
 /**
  * What a request makes of the row of a run.
  */
-import { isFinal, type ModuleStatus } from "../../model/ModuleStatus.js"
 import { isEnded, isResumable, type RunStatus, type Transition } from "../../model/Transition.js"
 import type { RunChanges, RunRow } from "../RunStore.js"
 
@@ -70,12 +69,3 @@ export const claim = (
   if (isDriven(run, request.expiredBefore)) return { _tag: "Held", run }
   return { _tag: "Claimed", run: claimed, reopened: false }
 }
-
-/** Whether a module is pending again when its run is reopened: `RunSnapshot.reopenModule`, of a row. */
-export const isReopened = ({
-  failure,
-  status
-}: {
-  readonly status: ModuleStatus
-  readonly failure: string | null
-}): boolean => isFinal(status) && status !== "completed" && !(status === "skipped" && failure !== null)

@@ -17,26 +17,27 @@ export const valuesOf = (run: number, transition: Transition): ReadonlyArray<unk
   const { at, seq } = transition
   switch (transition._tag) {
     case "ModuleTransition": {
-      const { attempt, failure, items, module, shared, status, until } = transition
-      return [run, seq, at, status, module, attempt, json(failure), null, items ?? null, until ?? null, json(shared)]
+      const { attempt, because, failure, items, module, shared, status, until } = transition
+      const more = [because ?? null, items ?? null, until ?? null, json(shared)]
+      return [run, seq, at, status, module, attempt, json(failure), null, ...more]
     }
     case "ItemTransition": {
       const { failure, index, module, shared, status } = transition
-      return [run, seq, at, status, module, null, json(failure), null, index, null, json(shared)]
+      return [run, seq, at, status, module, null, json(failure), null, null, index, null, json(shared)]
     }
     case "SharedTransition":
-      return [run, seq, at, "", null, null, null, null, null, null, json(transition.shared)]
+      return [run, seq, at, "", null, null, null, null, null, null, null, json(transition.shared)]
     case "RunTransition": {
       const { epoch, status, until } = transition
-      return [run, seq, at, status, null, null, null, epoch, null, until ?? null, null]
+      return [run, seq, at, status, null, null, null, epoch, null, null, until ?? null, null]
     }
   }
 }
 
 export const insert = SqliteRows.make(
-  11,
+  12,
   (rows) =>
-    `INSERT INTO transitions (run, seq, at, status, module, attempt, failure, epoch, item, until, shared) ${rows}`
+    `INSERT INTO transitions (run, seq, at, status, module, attempt, failure, epoch, because, item, until, shared) ${rows}`
 )
 
 interface Row {
@@ -47,6 +48,7 @@ interface Row {
   readonly attempt: number | null
   readonly failure: string | null
   readonly epoch: number | null
+  readonly because: string | null
   readonly item: number | null
   readonly until: number | null
   readonly shared: string | null
@@ -58,7 +60,7 @@ const parsed = (row: Row) => ({
 })
 
 const transitionOf = (row: Row): unknown => {
-  const { at, attempt, epoch, item, module, seq, status, until } = row
+  const { at, attempt, because, epoch, item, module, seq, status, until } = row
   const waiting = until === null ? undefined : { until }
   if (module === null) {
     return epoch === null
@@ -67,7 +69,8 @@ const transitionOf = (row: Row): unknown => {
   }
   if (attempt === null) return { _tag: "ItemTransition", seq, at, module, index: item, status, ...parsed(row) }
   const items = item === null ? undefined : { items: item }
-  return { _tag: "ModuleTransition", seq, at, module, status, attempt, ...waiting, ...items, ...parsed(row) }
+  const why = because === null ? undefined : { because }
+  return { _tag: "ModuleTransition", seq, at, module, status, attempt, ...why, ...waiting, ...items, ...parsed(row) }
 }
 
 const decodeAll = Schema.decodeUnknown(Schema.Array(Transition))
@@ -86,7 +89,7 @@ export const page = (
 ): Effect.Effect<ReadonlyArray<Row>, SqlError> =>
   select<Row>(
     connection,
-    `SELECT seq, at, status, module, attempt, failure, epoch, item, until, shared FROM transitions
+    `SELECT seq, at, status, module, attempt, failure, epoch, because, item, until, shared FROM transitions
       WHERE run = ${idOfRun} AND seq > ? ORDER BY seq LIMIT ?`,
     [runId, after, rowLimit(limit)]
   )

@@ -73,8 +73,10 @@ export const migrations: ReadonlyArray<ReadonlyArray<string>> = [
     `CREATE INDEX runs_by_wake ON runs (fingerprint, status, wake_at, created_at, run_id)
       WHERE finished_at IS NULL`,
     "ALTER TABLE inputs ADD COLUMN signals TEXT NOT NULL DEFAULT '[]'",
+    "ALTER TABLE modules ADD COLUMN because TEXT",
     "ALTER TABLE modules ADD COLUMN until REAL",
     "ALTER TABLE modules ADD COLUMN items INTEGER",
+    "ALTER TABLE transitions ADD COLUMN because TEXT",
     "ALTER TABLE transitions ADD COLUMN item INTEGER",
     "ALTER TABLE transitions ADD COLUMN until REAL",
     "ALTER TABLE transitions ADD COLUMN shared TEXT",

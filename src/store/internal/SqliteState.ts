@@ -5,6 +5,7 @@ import type { Connection } from "@effect/sql/SqlConnection"
 import type { SqlError } from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
 import type { RunId } from "../../model/RunId.js"
+import * as RunSnapshot from "../../model/RunSnapshot.js"
 import type { Transition } from "../../model/Transition.js"
 import type { ItemRow, ModuleRow, RunChanges, SharedRow, SignalRow, Stored } from "../RunStore.js"
 import * as SqliteHistory from "./SqliteHistory.js"
@@ -19,14 +20,15 @@ const kept = (column: string): string =>
 
 // `WHERE` is `ModuleStatus.canFollow`.
 const upsertModules = SqliteRows.make(
-  11,
+  12,
   (rows) => `INSERT INTO modules
-      (run, module, status, attempt, scheduled_at, started_at, finished_at, failure, output, until, items)
+      (run, module, status, attempt, scheduled_at, started_at, finished_at, failure, because, output, until, items)
     ${rows}
     ON CONFLICT (run, module) DO UPDATE SET
       status = excluded.status,
       attempt = excluded.attempt,
       ${["scheduled_at", "started_at", "finished_at", "failure"].map(kept).join(", ")},
+      because = excluded.because,
       output = excluded.output,
       until = excluded.until,
       items = coalesce(excluded.items, items)
@@ -73,7 +75,8 @@ export const gather = (): Gathered => {
     add: (run, changes, transitions) => {
       for (const row of changes.modules) {
         modules.push(run, row.module, row.status, row.attempt)
-        modules.push(row.scheduledAt, row.startedAt, row.finishedAt, row.failure, row.output, row.until, row.items)
+        modules.push(row.scheduledAt, row.startedAt, row.finishedAt, row.failure, row.because, row.output)
+        modules.push(row.until, row.items)
       }
       for (const row of changes.items)
         items.push(run, row.module, row.index, row.seq, row.status, row.failure, row.output)
@@ -92,27 +95,31 @@ export const gather = (): Gathered => {
 
 /** `RunSnapshot.reopenModule` over all modules of a run, and what is forgotten of those that are pending then. */
 export const reopen = (connection: Connection, runId: RunId): Effect.Effect<void, SqlError> =>
-  Effect.forEach(
-    [
+  Effect.gen(function* () {
+    const rows = yield* modules(connection, runId)
+    const byPath = new Map(rows.map((row) => [row.module, row]))
+    const reopened = rows.filter((row) => RunSnapshot.isReopened(row.module, row, (outer) => byPath.get(outer)))
+    yield* connection.executeRaw(
       `UPDATE modules SET status = 'pending', scheduled_at = NULL, started_at = NULL, finished_at = NULL,
-          failure = NULL, output = NULL, until = NULL
-        WHERE run = ${idOfRun}
-          AND (status IN ('failed', 'cancelled') OR (status = 'skipped' AND failure IS NULL))`,
-      ...["items WHERE status = 'failed'", "signals WHERE closed = 1"].map(
-        (rows) => `DELETE FROM ${rows} AND run = ${idOfRun} AND module NOT IN (
+          failure = NULL, because = NULL, output = NULL, until = NULL
+        WHERE run = ${idOfRun} AND module IN (SELECT value FROM json_each(?))`,
+      [runId, JSON.stringify(reopened.map(({ module }) => module))]
+    )
+    for (const forgotten of ["items WHERE status = 'failed'", "signals WHERE closed = 1"]) {
+      yield* connection.executeRaw(
+        `DELETE FROM ${forgotten} AND run = ${idOfRun} AND module NOT IN (
             SELECT module FROM modules WHERE run = ${idOfRun} AND status <> 'pending'
-          )`
+          )`,
+        [runId, runId]
       )
-    ],
-    (sql, i) => connection.executeRaw(sql, i === 0 ? [runId] : [runId, runId]),
-    { discard: true }
-  )
+    }
+  })
 
 export const modules = (connection: Connection, runId: RunId): Effect.Effect<Stored["modules"], SqlError> =>
   select<ModuleRow>(
     connection,
     `SELECT module, status, attempt, scheduled_at AS scheduledAt, started_at AS startedAt,
-        finished_at AS finishedAt, failure, until, items
+        finished_at AS finishedAt, failure, because, until, items
       FROM modules WHERE run = ${idOfRun}`,
     [runId]
   )
