@@ -59,9 +59,11 @@ export const decode = (
   )
 
 /** How a module, or an item of a map, is attempted. */
-export interface Attempt extends Pick<Definition.Attempted, "error" | "output" | "retry" | "timeout"> {
+export interface Attempt extends Pick<Definition.Attempted, "output" | "timeout"> {
   /** The path of the module. */
   readonly module: string
+  readonly retry: Retry | undefined
+  readonly error: ErrorEncoding | undefined
   readonly run: (attempt: number) => Effect.Effect<unknown, unknown, unknown>
   /** What to do about a failure that is not tried again. */
   readonly fallback: ((cause: Cause.Cause<unknown>) => Effect.Effect<unknown, unknown, unknown>) | undefined
@@ -72,11 +74,19 @@ export interface Attempt extends Pick<Definition.Attempted, "error" | "output" |
   readonly alwaysDecode: boolean
   /** What comes right before the first attempt. */
   readonly before: Effect.Effect<void> | undefined
+}
+
+export interface Retry {
+  readonly schedule: NonNullable<Definition.Attempted["retry"]>
   /** What comes right before a further attempt. */
   readonly onAttempt: (attempt: number) => Effect.Effect<void>
   /** A further attempt begins in so many milliseconds, because of this cause. */
   readonly onDelay: (millis: number, cause: Cause.Cause<unknown>) => void
-  /** The failure's encoding through the module's `error` schema, before the failure itself. */
+}
+
+export interface ErrorEncoding {
+  readonly schema: Definition.ErasedSchema
+  /** The failure's encoding through the schema, before the failure itself. */
   readonly onError: (encoded: unknown) => void
 }
 
@@ -94,7 +104,7 @@ export const make = (attempt: Attempt): Effect.Effect<Settled, unknown, unknown>
       onTimeout: () => new ModuleTimedOut({ module, attempt: number, millis: Duration.toMillis(timeout) })
     })
   }
-  if (retry !== undefined) run = retried(run, retry, attempt, () => attempt.onAttempt(++number))
+  if (retry !== undefined) run = retried(run, retry, first, () => retry.onAttempt(++number))
   if (attempt.before !== undefined) run = Effect.zipRight(attempt.before, run)
   if (delay > 0) run = Effect.zipRight(Effect.sleep(delay), run)
   if (fallback !== undefined) {
@@ -107,7 +117,7 @@ export const make = (attempt: Attempt): Effect.Effect<Settled, unknown, unknown>
     )
   }
   // of the error that is left: that of the fallback, where there is one
-  if (error !== undefined) run = Effect.catchAllCause(run, (cause) => encodeError(error, cause, attempt))
+  if (error !== undefined) run = Effect.catchAllCause(run, (cause) => encodeError(error, cause, attempt.alwaysDecode))
   return Effect.flatMap(run, (value) => settle(output, value, attempt.alwaysDecode))
 }
 
@@ -139,14 +149,14 @@ export const settle = (
  */
 const retried = (
   run: Effect.Effect<unknown, unknown, unknown>,
-  retry: Schedule.Schedule<unknown, unknown, unknown>,
-  { first, onDelay }: Attempt,
+  { onDelay, schedule }: Retry,
+  first: number,
   begin: () => Effect.Effect<void>
 ): Effect.Effect<unknown, unknown, unknown> =>
   Effect.suspend(() => {
     let failed: Cause.Cause<unknown> = Cause.empty
     let behind = first - 1
-    const observed = Schedule.modifyDelayEffect(retry, (_, delay) =>
+    const observed = Schedule.modifyDelayEffect(schedule, (_, delay) =>
       Effect.sync(() => {
         if (behind > 0) return Duration.zero
         const millis = Duration.toMillis(delay)
@@ -177,9 +187,9 @@ const retried = (
 
 /** Fails with the cause. An error that its schema refuses is kept as its message only. */
 const encodeError = (
-  schema: Definition.ErasedSchema,
+  { onError, schema }: ErrorEncoding,
   cause: Cause.Cause<unknown>,
-  { alwaysDecode, onError }: Attempt
+  alwaysDecode: boolean
 ): Effect.Effect<never, unknown, unknown> =>
   Option.match(Cause.failureOption(cause), {
     onNone: () => Effect.failCause(cause),

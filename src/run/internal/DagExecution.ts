@@ -10,10 +10,10 @@ import * as Attempt from "./Attempt.js"
 import * as ChildModule from "./ChildModule.js"
 import type { CurrentAttempt } from "./CurrentAttempt.js"
 import * as EffectModule from "./EffectModule.js"
-import type { Activity, Completion, DagContext, Execution, Options, StopReason } from "./Execution.js"
+import type { Activity, Completion, DagContext, Execution, Options, RunOptions, StopReason } from "./Execution.js"
 import type { Detail } from "./ExecutionState.js"
 import * as Joins from "./Joins.js"
-import type { ForkOptions, Loop } from "./Loop.js"
+import type { Loop } from "./Loop.js"
 import * as MapModule from "./MapModule.js"
 import * as Needs from "./Needs.js"
 import * as Results from "./Results.js"
@@ -204,13 +204,13 @@ export const make = (loop: Loop, options: Options): Execution => {
     index: number,
     effect: Effect.Effect<A, unknown, unknown>,
     onSuccess: (value: A) => void,
-    options: Omit<ForkOptions, "module"> & { readonly encodedError?: () => unknown } = {}
+    options: RunOptions = {}
   ) => {
     const began = loop.now()
-    const running = loop.fork(effect, { ...options, module: pathOf(index) }, (exit) => {
+    const running = loop.fork(effect, pathOf(index), options, (exit) => {
       const told = stopping !== undefined && stopping !== "stopped" && !isAlways(index)
       active.delete(index)
-      if (options.current !== undefined) Telemetry.moduleDuration.unsafeUpdate(loop.now() - began, [])
+      if (options.slot !== undefined) Telemetry.moduleDuration.unsafeUpdate(loop.now() - began, [])
       // the effect is what this very call was given
       if (Exit.isSuccess(exit)) onSuccess(exit.value as A)
       else if (told && Cause.isInterruptedOnly(exit.cause)) cancelModule(index)

@@ -20,7 +20,7 @@ export const start = (dag: DagContext, index: number, definition: Definition.Eff
 
   const module = dag.pathOf(index)
   const needs = dag.needsOf(index)
-  let current = new CurrentAttempt(loop.host, cells, module, undefined, first)
+  const slot = { current: new CurrentAttempt(loop.host, cells, module, undefined, first) }
   let encoded: unknown
   let begun = false
   const begin = (number: number): Effect.Effect<void> =>
@@ -33,62 +33,64 @@ export const start = (dag: DagContext, index: number, definition: Definition.Eff
   const isBegun = !atMostOnce && delay === 0
   if (isBegun) transition(index, "running", first)
 
-  const provided = (number: number, effect: Effect.Effect<unknown, unknown, unknown>) => {
-    current.end()
-    current = new CurrentAttempt(loop.host, cells, module, undefined, number)
-    return Effect.provideService(effect, CurrentModule, current)
+  /** What is done after the first attempt has an attempt of its own. */
+  const provided = (number: number, run: () => Effect.Effect<unknown, unknown, unknown>) => {
+    slot.current.end()
+    slot.current = new CurrentAttempt(loop.host, cells, module, undefined, number)
+    return Effect.provideService(Effect.suspend(run), CurrentModule, slot.current)
   }
   const effect = Attempt.make({
     module,
     output,
-    error,
     timeout: timeout === undefined ? undefined : Duration.decode(timeout),
-    retry: isCutOff ? undefined : retry,
     run: (number) => {
       if (isCutOff) return new ModuleCutOff({ module, attempt: number })
-      if (begun) {
-        return provided(
-          number,
-          Effect.suspend(() => definition.run(needs))
-        )
-      }
+      if (begun) return provided(number, () => definition.run(needs))
       begun = true
       return definition.run(needs)
     },
     fallback:
       typeof onFailure === "function"
-        ? (cause) =>
-            provided(
-              states.attemptOf(index),
-              Effect.suspend(() => onFailure(cause))
-            )
+        ? (cause) => provided(states.attemptOf(index), () => onFailure(cause))
         : undefined,
     first,
     delay,
     alwaysDecode: loop.settings.alwaysDecode,
     before: isBegun || isCutOff ? undefined : begin(first),
-    onAttempt: (number) => {
-      encoded = undefined
-      return begin(number)
-    },
-    onDelay: (millis, cause) => {
-      current.end()
-      transition(index, "suspended", states.attemptOf(index), {
-        until: loop.now() + millis,
-        failure: Attempt.failureOf(cause, undefined)
-      })
-    },
-    onError: (error) => {
-      encoded = error
-    }
+    retry:
+      retry === undefined || isCutOff
+        ? undefined
+        : {
+            schedule: retry,
+            onAttempt: (number) => {
+              encoded = undefined
+              return begin(number)
+            },
+            onDelay: (millis, cause) => {
+              slot.current.end()
+              transition(index, "suspended", states.attemptOf(index), {
+                until: loop.now() + millis,
+                failure: Attempt.failureOf(cause, undefined)
+              })
+            }
+          },
+    error:
+      error === undefined
+        ? undefined
+        : {
+            schema: error,
+            onError: (error) => {
+              encoded = error
+            }
+          }
   })
   dag.run(
     index,
     effect,
     ({ text, value }) =>
-      dag.commit(index, current, (shared) =>
+      dag.commit(index, slot.current, (shared) =>
         dag.complete(index, states.attemptOf(index), value, { output: text, shared, wait: "durable" })
       ),
-    { current, onEnded: () => current.end(), limit, encodedError: () => encoded }
+    { slot, limit, encodedError: error === undefined ? undefined : () => encoded }
   )
 }

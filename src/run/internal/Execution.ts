@@ -55,6 +55,11 @@ export interface Completion {
   readonly wait?: "free" | "durable"
 }
 
+/** `encodedError`: the module's error through its schema, once it has failed. */
+export interface RunOptions extends ForkOptions {
+  readonly encodedError?: (() => unknown) | undefined
+}
+
 /** What the kinds of modules are given of the Dag that they belong to: modules are named by their position. */
 export interface DagContext extends Omit<Options, "onEnd"> {
   readonly loop: Loop
@@ -89,7 +94,7 @@ export interface DagContext extends Omit<Options, "onEnd"> {
     index: number,
     effect: Effect.Effect<A, unknown, unknown>,
     onSuccess: (value: A) => void,
-    options?: Omit<ForkOptions, "module"> & { readonly encodedError?: () => unknown }
+    options?: RunOptions
   ) => void
   /** Applies what the module wants of the shared cells, or fails it. */
   readonly commit: (index: number, current: CurrentAttempt, then: (shared: SharedValues | undefined) => void) => void

@@ -91,12 +91,9 @@ export interface Running {
 }
 
 export interface ForkOptions {
-  /** The path of the module, for its span. */
-  readonly module: string
-  readonly current?: CurrentAttempt | undefined
+  /** The attempt that the effect begins with; the one that is there when the effect has ended, ends. */
+  readonly slot?: { readonly current: CurrentAttempt } | undefined
   readonly limit?: string | undefined
-  /** The effect has ended, also where it was cut off. */
-  readonly onEnded?: (() => void) | undefined
 }
 
 /**
@@ -114,9 +111,10 @@ export interface Loop {
   readonly inline: (owner: Owner, index: number) => void
   /** Something that takes a place among those that run is ready. */
   readonly ready: (owner: Owner, index: number, priority: number, limit: string | undefined) => void
-  /** Runs an effect; `onExit` is called inside the loop, perhaps before this returns: then there is nothing to interrupt. */
+  /** Runs an effect of the module with this path; `onExit` is called inside the loop, perhaps before this returns: then there is nothing to interrupt. */
   readonly fork: (
     effect: Effect.Effect<unknown, unknown, unknown>,
+    module: string,
     options: ForkOptions,
     onExit: (exit: Exit.Exit<unknown, unknown>) => void
   ) => Running | undefined
@@ -189,22 +187,22 @@ export const make = (
     for (const fiber of fibers) fiber.unsafeInterruptAsFork(parent.id())
   }
 
-  const fork: Loop["fork"] = (effect, { current, limit, module, onEnded }, onExit) => {
+  const fork: Loop["fork"] = (effect, module, { limit, slot }, onExit) => {
     running++
     const leave = () => {
       running--
-      onEnded?.()
+      slot?.current.end()
       if (limit !== undefined) limits.release(limit)
     }
     // what is acknowledged after the run was cut off begins nothing any more
     if (interrupted) return void leave()
     const traced = span === undefined ? effect : span(effect, module)
     const fiber =
-      current === undefined
+      slot === undefined
         ? forkPlain(traced)
         : Runtime.runFork(
             Runtime.make({
-              context: Context.add(runtime.context, CurrentModule, current),
+              context: Context.add(runtime.context, CurrentModule, slot.current),
               fiberRefs: runtime.fiberRefs,
               runtimeFlags: runtime.runtimeFlags
             })

@@ -10,7 +10,7 @@ import type { Failure, SharedValues } from "../../model/Transition.js"
 import type { Plan } from "../../plan/Plan.js"
 import * as Attempt from "./Attempt.js"
 import { CurrentAttempt } from "./CurrentAttempt.js"
-import type { ChildEvents, StopReason } from "./Execution.js"
+import type { ChildEvents, RunOptions, StopReason } from "./Execution.js"
 import type { Detail } from "./ExecutionState.js"
 import * as Inputs from "./Inputs.js"
 import type { Loop, Owner } from "./Loop.js"
@@ -159,28 +159,18 @@ export const make = (loop: Loop, options: Options): MapItems => {
   const run = <A>(
     item: number,
     effect: Effect.Effect<A, unknown, unknown>,
-    current: (() => CurrentAttempt) | undefined,
-    encodedError: () => unknown,
-    onSuccess: (value: A) => void
+    onSuccess: (value: A) => void,
+    options: RunOptions = {}
   ) => {
     const began = loop.now()
-    const running = loop.fork(
-      effect,
-      {
-        module,
-        current: current?.(),
-        onEnded: () => current?.().end(),
-        limit: each.kind === "dag" ? undefined : limit
-      },
-      (exit) => {
-        active.delete(item)
-        if (current !== undefined) Telemetry.moduleDuration.unsafeUpdate(loop.now() - began, [])
-        // the effect is what this very call was given
-        if (Exit.isSuccess(exit)) onSuccess(exit.value as A)
-        else if (wasTold() && Cause.isInterruptedOnly(exit.cause)) checkEnd()
-        else fail(item, exit.cause, encodedError())
-      }
-    )
+    const running = loop.fork(effect, module, options, (exit) => {
+      active.delete(item)
+      if (options.slot !== undefined) Telemetry.moduleDuration.unsafeUpdate(loop.now() - began, [])
+      // the effect is what this very call was given
+      if (Exit.isSuccess(exit)) onSuccess(exit.value as A)
+      else if (wasTold() && Cause.isInterruptedOnly(exit.cause)) checkEnd()
+      else fail(item, exit.cause, options.encodedError?.())
+    })
     if (running === undefined) return
     const activity = { stop: (reason: StopReason) => void (reason === "stopped" || running.interrupt()) }
     active.set(item, activity)
@@ -188,55 +178,69 @@ export const make = (loop: Loop, options: Options): MapItems => {
   }
 
   const startEffect = (item: number, definition: Definition.MapDefinition["each"] & { readonly kind: "effect" }) => {
-    let current = new CurrentAttempt(loop.host, cells, module, item, 1)
+    const { error, output, retry, timeout } = definition
+    const slot = { current: new CurrentAttempt(loop.host, cells, module, item, 1) }
     let encoded: unknown
     let begunOnce = false
     const effect = Attempt.make({
       module,
-      output: definition.output,
-      error: definition.error,
-      timeout: definition.timeout === undefined ? undefined : Duration.decode(definition.timeout),
-      retry: definition.retry,
+      output,
+      timeout: timeout === undefined ? undefined : Duration.decode(timeout),
       run: (attempt) => {
-        const run = () => definition.run(items[item], needs, item)
         if (!begunOnce) {
           begunOnce = true
-          return run()
+          return definition.run(items[item], needs, item)
         }
-        current.end()
-        current = new CurrentAttempt(loop.host, cells, module, item, attempt)
-        return Effect.provideService(Effect.suspend(run), CurrentModule, current)
+        slot.current.end()
+        slot.current = new CurrentAttempt(loop.host, cells, module, item, attempt)
+        return Effect.provideService(
+          Effect.suspend(() => definition.run(items[item], needs, item)),
+          CurrentModule,
+          slot.current
+        )
       },
       fallback: undefined,
       first: 1,
       delay: 0,
       alwaysDecode: settings.alwaysDecode,
       before: undefined,
-      onAttempt: () =>
-        Effect.sync(() => {
-          encoded = undefined
-        }),
-      onDelay: () => current.end(),
-      onError: (error) => {
-        encoded = error
-      }
+      retry:
+        retry === undefined
+          ? undefined
+          : {
+              schedule: retry,
+              onAttempt: () =>
+                Effect.sync(() => {
+                  encoded = undefined
+                }),
+              onDelay: () => slot.current.end()
+            },
+      error:
+        error === undefined
+          ? undefined
+          : {
+              schema: error,
+              onError: (error) => {
+                encoded = error
+              }
+            }
     })
     run(
       item,
       effect,
-      () => current,
-      () => encoded,
       ({ text, value }) => {
-        if (current.updates.length === 0) return complete(item, value, text)
+        const { updates } = slot.current
+        if (updates.length === 0) return complete(item, value, text)
         let committed: Either.Either<SharedValues, Attempt.Unencodable>
         try {
-          committed = cells.commit(current.updates, false)
+          committed = cells.commit(updates, false)
         } catch (defect) {
           return fail(item, Cause.die(defect), undefined)
         }
         if (Either.isRight(committed)) complete(item, value, text, committed.right)
         else fail(item, Cause.fail(committed.left), undefined)
-      }
+      },
+      { slot, limit, encodedError: error === undefined ? undefined : () => encoded }
     )
   }
 
@@ -266,8 +270,6 @@ export const make = (loop: Loop, options: Options): MapItems => {
     run(
       item,
       Effect.suspend(() => Inputs.encode(plan, definition.input(items[item], needs, item))),
-      undefined,
-      () => undefined,
       ({ values }) => begin(values)
     )
   }

@@ -11,7 +11,7 @@ export const start = (dag: DagContext, index: number, definition: Definition.Rou
   const module = dag.pathOf(index)
   const attempt = dag.nextAttempt(index)
   dag.transition(index, "running", attempt)
-  const current = new CurrentAttempt(dag.loop.host, dag.cells, module, undefined, attempt)
+  const slot = { current: new CurrentAttempt(dag.loop.host, dag.cells, module, undefined, attempt) }
   const effect = Effect.suspend<unknown, unknown, unknown>(() => {
     const chosen = choose(dag.needsOf(index))
     return Effect.isEffect(chosen) ? chosen : Effect.succeed(chosen)
@@ -25,10 +25,10 @@ export const start = (dag: DagContext, index: number, definition: Definition.Rou
         const unmatched = new RouteUnmatched({ module, chosen: JSON.stringify(chosen) ?? String(chosen), branches })
         return dag.fail(index, attempt, Cause.fail(unmatched))
       }
-      dag.commit(index, current, (shared) =>
+      dag.commit(index, slot.current, (shared) =>
         dag.complete(index, attempt, branch, { output: JSON.stringify(branch), shared, wait: "durable" })
       )
     },
-    { current, onEnded: () => current.end() }
+    { slot }
   )
 }
