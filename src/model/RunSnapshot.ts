@@ -32,7 +32,7 @@ export interface ItemCounts {
 
 /**
  * One module. Times are milliseconds since the epoch and belong to the latest attempt. `until`: when a module that is
- * `suspended` goes on by itself; `because`: why one was skipped that would have run otherwise.
+ * `suspended` goes on by itself; `because`: why one was skipped or cancelled that would have run otherwise.
  *
  * @since 0.1.0
  * @category models

@@ -56,8 +56,9 @@ export const Failure = Schema.Struct({
 export type Failure = typeof Failure.Type
 
 /**
- * Why a module was skipped that would have run otherwise: because of a failure further up (`failure`), or because the run
- * was stopped (`stop`). One that was skipped for its own failure, or with a branch that was not taken, has no such reason.
+ * Why a module was skipped or cancelled that would have run otherwise: because of another one's failure (`failure`), or
+ * because the run was stopped (`stop`). One that was skipped for its own failure, or with a branch that was not taken, has
+ * no such reason, and neither has one that was cancelled with its run.
  *
  * @since 0.1.0
  * @category schemas
@@ -91,7 +92,7 @@ export type SharedValues = typeof SharedValues.Type
  *
  * - `module`: its path: its name, after the names of the modules and the indices of the items that it is inside of, as in
  *   `orders/3/charge`
- * - `because`: of a module that is `skipped`: why
+ * - `because`: of a module that is `skipped` or `cancelled`: why
  * - `until`: of a module that is `suspended`: when it goes on by itself, in milliseconds since the epoch
  * - `items`: of a map that is `running`: over how many items
  * - `shared`: the shared cells that took a value as it completed

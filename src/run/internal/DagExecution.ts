@@ -5,7 +5,7 @@ import * as Exit from "effect/Exit"
 import type * as Definition from "../../dag/Definition.js"
 import type { ModuleStatus } from "../../model/ModuleStatus.js"
 import * as Telemetry from "../../model/Telemetry.js"
-import type { Failure, SharedValues } from "../../model/Transition.js"
+import type { Failure, SharedValues, SkipReason } from "../../model/Transition.js"
 import * as Attempt from "./Attempt.js"
 import * as ChildModule from "./ChildModule.js"
 import type { CurrentAttempt } from "./CurrentAttempt.js"
@@ -55,9 +55,10 @@ export const make = (loop: Loop, options: Options): Execution => {
     values,
     isOpen: (index) => states.isOpen(index) && !active.has(index),
     ready: (index) => ready(index),
-    unmet: (index, because) => {
-      if (because === "cancelled" || (stopping !== undefined && stopping !== "stopped")) cancelModule(index)
-      else skip(index, because === "failure" ? { because } : undefined)
+    unmet: (index, status, because) => {
+      if (stopping !== undefined && stopping !== "stopped") cancelModule(index)
+      else if (status === "cancelled") cancelModule(index, because)
+      else skip(index, because === undefined ? undefined : { because })
     }
   })
 
@@ -109,10 +110,13 @@ export const make = (loop: Loop, options: Options): Execution => {
     settled(index)
   }
 
-  const cancelModule = (index: number) => {
+  const cancelModule = (
+    index: number,
+    because: SkipReason | undefined = stopping === "failed" ? "failure" : undefined
+  ) => {
     cancelledAny = true
     Telemetry.modulesFinished.cancelled.unsafeUpdate(1, [])
-    transition(index, "cancelled", states.attemptOf(index))
+    transition(index, "cancelled", states.attemptOf(index), because === undefined ? undefined : { because })
     settled(index)
   }
 
@@ -269,7 +273,11 @@ export const make = (loop: Loop, options: Options): Execution => {
   }
 
   const context: DagContext = {
-    ...options,
+    plan,
+    state,
+    path,
+    recalled,
+    cells,
     loop,
     states,
     pathOf,
@@ -306,17 +314,20 @@ export const make = (loop: Loop, options: Options): Execution => {
       if (stopping === "cancelled" || stopping === "timedOut") return stopping
       if (failed) return "failed"
       if (cancelledAny) return "cancelled"
-      return stopping === "stopped" && !Results.isWhole(plan, states.statusOf) ? "stopped" : "completed"
+      // nothing but a stop leaves outputs out
+      return Results.isWhole(plan, states.statusOf) ? "completed" : "stopped"
     },
     begin: () => {
       beginning = true
       // a run that is resumed may have been cut off between an end and what follows from it
       let stopped = false
+      let wasCancelled = false
       for (let index = 0; index < size; index++) {
         const status = states.statusOf(index)
         failed ||= status === "failed"
         cancelledAny ||= status === "cancelled"
         stopped ||= states.becauseOf(index) === "stop"
+        wasCancelled ||= status === "cancelled" && states.becauseOf(index) === undefined
       }
       joins.begin()
       if (failed && settings.onFailure === "failFast") stop("failed")
@@ -325,7 +336,7 @@ export const make = (loop: Loop, options: Options): Execution => {
         // of the run as a whole, wherever it was seen
         loop.host.stop()
       }
-      if (cancelledAny && !(failed && settings.onFailure === "failFast")) loop.cancel()
+      if (wasCancelled) loop.cancel()
       beginning = false
       checkEnd()
     }

@@ -135,7 +135,9 @@ export const start = (drive: Drive): Effect.Effect<Driven, never, unknown> =>
       recalled,
       cells,
       settings: {
-        ...engine,
+        alwaysDecode: engine.alwaysDecode,
+        maxItems: engine.maxItems,
+        limits: engine.limits,
         runId,
         concurrency: policy.concurrency === "unbounded" ? Infinity : policy.concurrency,
         onFailure: policy.onFailure,

@@ -3,9 +3,6 @@ import { isFinal, type ModuleStatus } from "../../model/ModuleStatus.js"
 import type { SkipReason } from "../../model/Transition.js"
 import type { Plan } from "../../plan/Plan.js"
 
-/** Why a module can't run: because of what it needs, because of a failure further up, or because that was cancelled. */
-export type Because = "skipped" | "failure" | "cancelled"
-
 /** What is known of the modules, and what becomes of them. */
 export interface Events {
   readonly statusOf: (index: number) => ModuleStatus
@@ -15,8 +12,11 @@ export interface Events {
   /** Whether nothing was decided about the module yet. */
   readonly isOpen: (index: number) => boolean
   readonly ready: (index: number) => void
-  /** It can never run: its end is settled now, not when all of what it needs has ended. */
-  readonly unmet: (index: number, because: Because) => void
+  /**
+   * It can never run: its end is settled now, not when all of what it needs has ended. It ends as what it could not do
+   * without has ended, and for the same reason.
+   */
+  readonly unmet: (index: number, status: "skipped" | "cancelled", because: SkipReason | undefined) => void
 }
 
 export interface Joins {
@@ -31,6 +31,7 @@ const decided = 1
 const succeeded = 2
 const sawFailure = 4
 const undecided = 8
+const sawStop = 16
 
 /**
  * Which modules of a Dag become ready, or can never run, as others end: the join rules and the branches.
@@ -62,9 +63,9 @@ export const make = (plan: Plan, { becauseOf, isOpen, ready, statusOf, unmet, va
     ready(index)
   }
 
-  const reject = (index: number, because: Because, bad: boolean) => {
+  const reject = (index: number, status: ModuleStatus, because: SkipReason | undefined) => {
     note(index, decided)
-    unmet(index, bad && because === "skipped" ? "failure" : because)
+    unmet(index, status === "cancelled" ? "cancelled" : "skipped", because)
   }
 
   /** One edge from a module that ended. */
@@ -77,20 +78,21 @@ export const make = (plan: Plan, { becauseOf, isOpen, ready, statusOf, unmet, va
       return
     }
     const bad = isBad(source, status)
-    const because = status === "cancelled" ? "cancelled" : "skipped"
+    const because = bad ? "failure" : becauseOf(source)
     if (when?.index === source) {
-      if (status !== "completed" || values[source] !== when.branch) return reject(index, because, bad)
+      if (status !== "completed" || values[source] !== when.branch) return reject(index, status, because)
       facts[index]! &= ~undecided
     }
     if (when?.index !== source || needs.some((need) => need.index === source)) {
       if (status === "completed") note(index, succeeded)
       if (bad) note(index, sawFailure)
-      if (join === "allSucceeded" && status !== "completed") return reject(index, because, bad)
-      if (join === "noneFailed" && (bad || status === "cancelled")) return reject(index, because, bad)
+      if (because === "stop") note(index, sawStop)
+      if (join === "allSucceeded" && status !== "completed") return reject(index, status, because)
+      if (join === "noneFailed" && (bad || status === "cancelled")) return reject(index, status, because)
     }
     if (missing[index] === 0) {
       if (join === "anySucceeded" && needs.length > 0 && !is(index, succeeded)) {
-        return reject(index, because, is(index, sawFailure))
+        return reject(index, status, is(index, sawFailure) ? "failure" : is(index, sawStop) ? "stop" : because)
       }
       return queue(index)
     }

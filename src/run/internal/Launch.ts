@@ -90,14 +90,18 @@ export const make = ({ engine, lease, notify, registry, released, scope, signals
       )
     )
 
-  const drive = ({ entry, held, input, ...run }: Begin): Effect.Effect<Obtained, never, unknown> =>
+  const drive = (run: Begin): Effect.Effect<Obtained, never, unknown> =>
     Effect.gen(function* () {
+      const { entry, held, input, plan } = run
       const { runId } = run.snapshot
-      const { plan } = run
       const removed = registry.remove(runId, entry)
       const driven = yield* Driver.start({
-        ...run,
+        plan,
+        snapshot: run.snapshot,
         begunAt: run.begunAt,
+        recalled: run.recalled,
+        policy: run.policy,
+        isWatched: run.isWatched,
         signals: run.signals ?? new Map(),
         isCancelled: run.isCancelled ?? false,
         claim: held?.claim,
@@ -112,7 +116,8 @@ export const make = ({ engine, lease, notify, registry, released, scope, signals
         yield* lease.watch(held.claim, driven.lost)
         if (plan.signals.length > 0) yield* notify
       }
-      const handle = { ...driven.handle, cancel: cancelSuspendedToo(plan, driven.handle) }
+      const { await: ended, changes, id, snapshot } = driven.handle
+      const handle = { id, await: ended, changes, snapshot, cancel: cancelSuspendedToo(plan, driven.handle) }
       const live = { plan, input, handle, driven, isStored: held !== undefined }
       return { handle, driver: driven.fiber, live }
     })
