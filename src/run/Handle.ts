@@ -105,8 +105,9 @@ export interface Handle<out O, out E> {
    * Cancels the run and waits for its end: running modules are interrupted and their finalizers awaited, everything
    * that has not ended becomes cancelled, except for `always` modules, which run. Harmless when repeated; without effect
    * on a run whose modules have all ended. A run that was suspended meanwhile is cancelled as well.
-   * Fails when the cancellation could not be written, and is interrupted when the run is cut off meanwhile: it was not
-   * cancelled then, and can be resumed.
+   * Fails when the cancellation could not be written; of a run that was suspended also as `Engine.cancel` does, as when
+   * another process drives it now. It is interrupted when the run is cut off meanwhile: it was not cancelled then, and
+   * can be resumed.
    */
-  readonly cancel: Effect.Effect<void, WriteError>
+  readonly cancel: Effect.Effect<void, CancelError>
 }

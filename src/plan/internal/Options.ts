@@ -46,10 +46,18 @@ export const faults = (definition: Definition.Definition): ReadonlyArray<OptionF
     ? []
     : [...check("join", definition.join, joinReason(definition)), ...faultsOfKind(definition)]
 
+/** Computed again it would be given what has succeeded since as well. */
+const computedAgain = ({ join, output }: Definition.PureDefinition): ReadonlyArray<OptionFault> =>
+  output === undefined && join === "anySucceeded"
+    ? [{ option: "output", value: output, reason: "what is made of the first success must be stored: give a schema" }]
+    : []
+
 const faultsOfKind = (definition: Definition.Definition): ReadonlyArray<OptionFault> => {
   switch (definition.kind) {
     case "effect":
       return [...check<unknown>("timeout", definition.timeout, durationReason), ...queued(definition)]
+    case "pure":
+      return computedAgain(definition)
     case "map":
       return [
         ...check("concurrency", definition.concurrency, concurrencyReason),

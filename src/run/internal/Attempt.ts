@@ -206,8 +206,8 @@ const encodeError = (
       })
   })
 
-/** An error is anybody's value: its getters, its `toJSON` and its cycles may throw while it is rendered. */
-const guarded = (render: () => unknown, otherwise: string): string => {
+/** A value is anybody's: its getters, its `toJSON` and its cycles may throw while it is rendered. */
+export const guarded = (render: () => unknown, otherwise: string): string => {
   try {
     const text = render()
     return typeof text === "string" && text !== "" ? text : otherwise

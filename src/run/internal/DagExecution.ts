@@ -4,6 +4,7 @@ import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
 import type * as Definition from "../../dag/Definition.js"
 import type { ModuleStatus } from "../../model/ModuleStatus.js"
+import { ModuleCutOff } from "../../model/ModuleError.js"
 import * as Telemetry from "../../model/Telemetry.js"
 import type { Failure, SharedValues, SkipReason } from "../../model/Transition.js"
 import * as Attempt from "./Attempt.js"
@@ -136,14 +137,22 @@ export const make = (loop: Loop, options: Options): Execution => {
       const activity = active.get(index)
       if (activity !== undefined) activity.stop(reason)
       else if (hadBegun(index)) {
-        const { kind } = plan.modules[index]!.definition
-        if (kind === "dag" || kind === "map") start(index)
-        else if (reason !== "stopped") cancelModule(index)
+        const { definition } = plan.modules[index]!
+        if (definition.kind === "dag" || definition.kind === "map") start(index)
+        else if (definition.kind === "effect" && definition.execution === "atMostOnce") {
+          if (reason !== "stopped") failCutOff(index)
+        } else if (reason !== "stopped") cancelModule(index)
       } else {
         leave(index)
         endStopped(index, reason)
       }
     }
+  }
+
+  /** Whoever ends the run has to learn that nobody knows what became of it. */
+  const failCutOff = (index: number) => {
+    const attempt = states.attemptOf(index)
+    fail(index, attempt, Cause.fail(new ModuleCutOff({ module: pathOf(index), attempt })))
   }
 
   /** Whether it ran when the run was cut off, and runs on now that it is resumed. */

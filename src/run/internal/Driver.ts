@@ -8,8 +8,10 @@ import type * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import { RunLost, WriteFailed, WriterClosed } from "../../model/RunError.js"
+import { isFinal } from "../../model/ModuleStatus.js"
 import type { RunPolicy } from "../../model/RunPolicy.js"
-import type { RunSnapshot } from "../../model/RunSnapshot.js"
+import * as RunSnapshot from "../../model/RunSnapshot.js"
+import { StoreError } from "../../model/StoreError.js"
 import * as Telemetry from "../../model/Telemetry.js"
 import type { Transition } from "../../model/Transition.js"
 import type { Plan } from "../../plan/Plan.js"
@@ -33,7 +35,7 @@ export type ErasedHandle = Handle<unknown, unknown>
 export interface Drive {
   readonly plan: Plan
   /** The state from which the run goes on. */
-  readonly snapshot: RunSnapshot
+  readonly snapshot: RunSnapshot.RunSnapshot
   /** Milliseconds since the epoch: when the run began to go on, where that was before now. */
   readonly begunAt: number | undefined
   readonly recalled: Recalled
@@ -108,7 +110,7 @@ export const start = (drive: Drive): Effect.Effect<Driven, never, unknown> =>
 
     const here = new Map<string, SignalState>()
     const settleHere = (path: string, signal: SignalState) => {
-      const was = here.get(path)
+      const was = here.get(path) ?? (isFinal(RunSnapshot.module(state.current(), path).status) ? closed : undefined)
       if (was === undefined) here.set(path, signal)
       return was
     }
@@ -120,6 +122,8 @@ export const start = (drive: Drive): Effect.Effect<Driven, never, unknown> =>
             onFailure: (cause) => new WriteFailed({ runId, cause }),
             onSuccess: (signalled) => (signalled._tag === "Settled" ? signalled.was : undefined) ?? closed
           }).pipe(
+            // a defect of a store is a write that was not made, like any of its errors
+            Effect.catchAllDefect((defect) => new WriteFailed({ runId, cause: brokenStore(defect) })),
             // the module does not fail for it: the run is cut off, and waits again when it is resumed
             Effect.tapError((error) => Effect.sync(() => scheduler.abort(error)))
           )
@@ -221,6 +225,15 @@ const writeErrorOf = (exit: Exit.Exit<unknown, unknown>): Effect.Effect<void, Wr
   const error = Chunk.findFirst(Cause.failures(exit.cause), isWriteError)
   return Option.isSome(error) ? Effect.fail(error.value) : Effect.void
 }
+
+const brokenStore = (defect: unknown) =>
+  new StoreError({
+    reason: "failed",
+    location: "the run store",
+    operation: "signal",
+    message: String(defect),
+    cause: defect
+  })
 
 const closed: SignalState = { closed: true, value: null }
 

@@ -128,9 +128,7 @@ export const make = ({ engine, lease, notify, registry, released, scope, signals
       cancel,
       Effect.flatMap(Effect.exit(Effect.interruptible(ended)), (exit) =>
         exit._tag === "Failure" && Option.exists(Cause.failureOption(exit.cause), isSuspension)
-          ? Effect.catchAll(cancelStored(plan, id), (error) =>
-              Driver.isWriteError(error) ? Effect.fail(error) : Effect.die(error)
-            )
+          ? cancelStored(plan, id)
           : Effect.void
       )
       // erasure: what the modules require is what the run was started with
@@ -162,7 +160,7 @@ export const make = ({ engine, lease, notify, registry, released, scope, signals
   const driveOn = (plan: Plan.Plan, held: Held, entry: Entry, restore: Restore, how: TakeOver) =>
     Effect.gen(function* () {
       const { runId } = held.claim
-      const stored = yield* timeline.get(runId)
+      const stored = yield* restore(timeline.get(runId))
       if (Option.isNone(stored)) return yield* Effect.dieMessage(`run "${runId}" is held and is not stored`)
       const { input, policy, snapshot } = stored.value
       const recalled = yield* restore(recall(plan, stored.value))
@@ -206,11 +204,8 @@ export const make = ({ engine, lease, notify, registry, released, scope, signals
           changes: Stream.make(snapshot),
           cancel:
             snapshot.status === "suspended"
-              ? (Effect.catchAll(
-                  cancelStored(plan, snapshot.runId),
-                  (error) => (Driver.isWriteError(error) ? Effect.fail(error) : Effect.die(error))
-                  // erasure: as for `cancelSuspendedToo`
-                ) as Driver.ErasedHandle["cancel"])
+              ? // erasure: as for `cancelSuspendedToo`
+                (cancelStored(plan, snapshot.runId) as Driver.ErasedHandle["cancel"])
               : Effect.void
         }
       }
@@ -256,9 +251,19 @@ export const make = ({ engine, lease, notify, registry, released, scope, signals
       cancel: Effect.void
     })
 
-  return { cancelStored, doneHandle, driveOn, fresh, get, sourceOf, stored, takeOver, unchanged }
+  return { cancelStored, doneHandle, driveOn, fresh, get, recall, sourceOf, stored, takeOver, unchanged }
 }
 
 export type Launch = ReturnType<typeof make>
+
+/** A run that has ended as it is once it is resumed. */
+export const reopened = ({ snapshot, ...run }: StoredRun): StoredRun => {
+  const { epoch, finishedAt = 0, seq } = snapshot
+  const status = "running" as const
+  return {
+    ...run,
+    snapshot: RunSnapshot.evolve(snapshot, { _tag: "RunTransition", seq: seq + 1, at: finishedAt, status, epoch })
+  }
+}
 
 const isSuspension = (error: unknown) => error instanceof RunSuspended

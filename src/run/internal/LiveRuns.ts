@@ -48,7 +48,7 @@ export const make = Effect.fnUntraced(function* (engine: EngineOptions<ReadonlyA
   const registry = yield* Registry.make
   const environment = yield* Effect.context<never>()
   const notify = Effect.suspend(() => waker.notify)
-  const { cancelStored, doneHandle, driveOn, fresh, get, sourceOf, stored, takeOver, unchanged } = Launch.make({
+  const { cancelStored, doneHandle, driveOn, fresh, get, recall, sourceOf, stored, takeOver, unchanged } = Launch.make({
     writer,
     lease,
     timeline,
@@ -107,7 +107,9 @@ export const make = Effect.fnUntraced(function* (engine: EngineOptions<ReadonlyA
             const driven = yield* takeOver(plan, runId, entry, restore, { options, isWatched })
             if (driven !== undefined) return driven
           }
-          return yield* restore(Effect.flatMap(Effect.orDie(get(runId)), (run) => stored(plan, run)))
+          const there = yield* restore(timeline.get(runId))
+          if (Option.isNone(there)) return yield* Effect.dieMessage(`run "${runId}" is gone since it was opened`)
+          return yield* restore(stored(plan, there.value))
         })
       return yield* registry.obtain(
         runId,
@@ -131,6 +133,8 @@ export const make = Effect.fnUntraced(function* (engine: EngineOptions<ReadonlyA
           if (isEnded(status) && !isResumable(status)) return yield* new RunFinished({ runId, status })
           yield* check(run.snapshot)
           if (status === "suspended" && !(yield* isDue(run.snapshot))) return yield* restore(stored(plan, run))
+          // what does not decode is refused while the run has its end: a claim takes that away
+          if (isEnded(status)) yield* restore(recall(plan, Launch.reopened(run)))
           const driven = yield* takeOver(plan, runId, entry, restore, { options, reopen: isEnded(status) })
           // it ended or went on between the two looks at it: another look says how
           return driven ?? (yield* begin(entry))

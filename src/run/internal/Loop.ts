@@ -170,6 +170,7 @@ export const make = (
 
   let interrupted = false
   let ended = false
+  let ending = false
   let cancelWanted = false
   let stopWanted = false
   let inside = false
@@ -261,18 +262,25 @@ export const make = (
     return true
   }
 
+  /** What cleans up waits for no consumer. */
+  const stop = (reason: "cancelled" | "timedOut" | "stopped") => {
+    ending ||= reason !== "stopped"
+    events.onStop(reason)
+  }
+
   const pump = () => {
     for (let started = 0; !interrupted; started++) {
       if (cancelWanted) {
         cancelWanted = false
-        events.onStop("cancelled")
+        stop("cancelled")
       }
       if (stopWanted) {
         stopWanted = false
-        events.onStop("stopped")
+        stop("stopped")
       }
       if (++starts % startsBeforeClock === 0) rest()
-      if (resting || settings.isBehind()) return
+      if (resting) return
+      if (!ending && settings.isBehind()) break
       if (started === startsBeforeYield) return planPump()
       if (!startNext() && !timers.fire()) break
     }
@@ -425,8 +433,8 @@ export const make = (
         begin()
         const { deadline } = settings
         if (deadline === undefined || ended) return
-        if (deadline > now()) timers.at(deadline, () => events.onStop("timedOut"))
-        else events.onStop("timedOut")
+        if (deadline > now()) timers.at(deadline, () => stop("timedOut"))
+        else stop("timedOut")
       }),
     cancel: () => {
       cancelWanted = true

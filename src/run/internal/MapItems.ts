@@ -81,6 +81,8 @@ export const make = (loop: Loop, options: Options): MapItems => {
   let stopping: StopReason | undefined
   let failure: MapFailure | undefined
   let ended = false
+  /** Items are being told to stop, and some may begin to be: the map has not ended before all have. */
+  let beginning = false
 
   const end = (with_: MapEnd) => {
     if (ended) return
@@ -89,7 +91,7 @@ export const make = (loop: Loop, options: Options): MapItems => {
   }
 
   const checkEnd = () => {
-    if (active.size > 0) return
+    if (beginning || active.size > 0) return
     if (failure !== undefined) end({ _tag: "Failed", ...failure })
     else if (left === 0) end({ _tag: "Completed", results })
     else if (stopping !== undefined) end({ _tag: "Stopped", reason: stopping })
@@ -143,6 +145,7 @@ export const make = (loop: Loop, options: Options): MapItems => {
   const stop = (reason: StopReason) => {
     if (ended || (stopping !== undefined && stopping !== "stopped")) return
     stopping = reason
+    beginning = true
     for (const activity of [...active.values()]) activity.stop(reason)
     if (child !== undefined) {
       // what had begun before is ended by its own modules
@@ -150,6 +153,7 @@ export const make = (loop: Loop, options: Options): MapItems => {
         if (begun[item] === 0 && known[item] === undefined && child.hasBegun(item)) owner.start(item)
       }
     }
+    beginning = false
     checkEnd()
   }
 

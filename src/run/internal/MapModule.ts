@@ -18,16 +18,19 @@ export const start = (
   const module = dag.pathOf(index)
   const attempt = dag.sameAttempt(index)
   const refuse = (error: TooManyItems | ItemsChanged) => dag.fail(index, attempt, Cause.fail(error))
+  let isTooLong = false
   const needs = dag.needsOf(index)
   const items: Array<unknown> = []
   try {
     for (const item of definition.over(needs)) {
-      if (items.length === maxItems) return refuse(new TooManyItems({ module, max: maxItems }))
+      isTooLong = items.length === maxItems
+      if (isTooLong) break
       items.push(item)
     }
   } catch (defect) {
     return dag.fail(index, attempt, Cause.die(defect))
   }
+  if (isTooLong) return refuse(new TooManyItems({ module, max: maxItems }))
   const before = states.itemsOf(index)?.total
   if (before !== undefined && before !== items.length) {
     return refuse(new ItemsChanged({ module, before, now: items.length }))

@@ -2,6 +2,7 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import type * as Definition from "../../dag/Definition.js"
 import { RouteUnmatched } from "../../model/ModuleError.js"
+import * as Attempt from "./Attempt.js"
 import { CurrentAttempt } from "./CurrentAttempt.js"
 import type { DagContext } from "./Execution.js"
 
@@ -22,8 +23,8 @@ export const start = (dag: DagContext, index: number, definition: Definition.Rou
     (chosen) => {
       const branch = branches.find((branch) => branch === chosen) ?? definition.default
       if (branch === undefined) {
-        const unmatched = new RouteUnmatched({ module, chosen: JSON.stringify(chosen) ?? String(chosen), branches })
-        return dag.fail(index, attempt, Cause.fail(unmatched))
+        const rendered = Attempt.guarded(() => JSON.stringify(chosen) ?? String(chosen), `a ${typeof chosen}`)
+        return dag.fail(index, attempt, Cause.fail(new RouteUnmatched({ module, chosen: rendered, branches })))
       }
       dag.commit(index, slot.current, (shared) =>
         dag.complete(index, attempt, branch, { output: JSON.stringify(branch), shared, wait: "durable" })

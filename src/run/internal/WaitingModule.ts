@@ -71,7 +71,10 @@ export const startSleep = (dag: DagContext, index: number, definition: Definitio
     }
     const checked = Millis.of(given)
     if (checked === undefined) {
-      const invalid = new DurationInvalid({ module: dag.pathOf(index), duration: String(given) })
+      const invalid = new DurationInvalid({
+        module: dag.pathOf(index),
+        duration: Attempt.guarded(() => String(given), `a ${typeof given}`)
+      })
       return dag.fail(index, attempt, Cause.fail(invalid))
     }
     millis = checked

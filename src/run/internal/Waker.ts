@@ -2,8 +2,9 @@ import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import type { RunId } from "../../model/RunId.js"
-import type { StoreError } from "../../model/StoreError.js"
+import { StoreError } from "../../model/StoreError.js"
 import type { RunLease, RunRow } from "../../state/RunLease.js"
 import type { Signals } from "../../state/Signals.js"
 import type { LiveRun } from "./Registry.js"
@@ -55,7 +56,9 @@ export const make = (options: Options): Effect.Effect<Waker> =>
           Cause.isInterruptedOnly(cause)
             ? Effect.failCause(cause as Cause.Cause<never>)
             : Effect.zipRight(
-                Effect.sync(() => leftAlone.set(run.runId, now + backOff)),
+                Effect.sync(() =>
+                  leftAlone.set(run.runId, now + (isStoreError(cause) ? Math.min(poll, backOff) : backOff))
+                ),
                 Effect.logWarning(`run "${run.runId}" is due and could not be driven on`, cause)
               )
         )
@@ -64,12 +67,14 @@ export const make = (options: Options): Effect.Effect<Waker> =>
     /** Gives when there is something to do again, in milliseconds since the epoch. */
     const driveDue: Effect.Effect<number, StoreError> = Effect.gen(function* () {
       if (fingerprints.length === 0) return Infinity
-      const { nextAt, runs } = yield* lease.due(fingerprints, limit)
       const now = yield* Clock.currentTimeMillis
       for (const [runId, until] of leftAlone) if (until <= now) leftAlone.delete(runId)
+      // those that are left alone are due all the same, and come first
+      const wanted = limit + leftAlone.size
+      const { nextAt, runs } = yield* lease.due(fingerprints, wanted)
       const due = runs.filter(({ runId }) => !leftAlone.has(runId))
       yield* Effect.forEach(due, (run) => driveOn(run, now), { discard: true })
-      if (runs.length === limit && due.length > 0) return now
+      if (runs.length === wanted && due.length > 0) return now
       return Math.min(nextAt ?? Infinity, ...leftAlone.values())
     })
 
@@ -87,11 +92,13 @@ export const make = (options: Options): Effect.Effect<Waker> =>
       yield* latch.close
       const next = yield* Effect.all([driveDue, deliver]).pipe(
         Effect.map(([a, b]) => Math.min(a, b)),
-        Effect.catchAll((error) =>
-          Effect.zipRight(
-            Effect.logWarning("the runs that are due could not be read", error),
-            Effect.map(Clock.currentTimeMillis, (now) => now + Math.min(poll, 5_000))
-          )
+        Effect.catchAllCause((cause) =>
+          Cause.isInterruptedOnly(cause)
+            ? Effect.failCause(cause as Cause.Cause<never>)
+            : Effect.zipRight(
+                Effect.logWarning("the runs that are due could not be read", cause),
+                Effect.map(Clock.currentTimeMillis, (now) => now + Math.min(poll, 5_000))
+              )
         )
       )
       const now = yield* Clock.currentTimeMillis
@@ -105,3 +112,7 @@ export const make = (options: Options): Effect.Effect<Waker> =>
       run: Effect.forever(round).pipe(Effect.annotateLogs({ package: "heddle", module: "Engine", fiber: "waker" }))
     }
   })
+
+/** A store may be there again soon, where a run that does not decode needs somebody. */
+const isStoreError = (cause: Cause.Cause<unknown>) =>
+  Option.exists(Cause.failureOption(cause), (error) => error instanceof StoreError)
