@@ -146,23 +146,32 @@ export const counts = (snapshot: RunSnapshot): { readonly [S in ModuleStatus]: n
  */
 export const evolveModule = (previous: ModuleState, transition: ModuleTransition): ModuleState => {
   if (!canFollow(previous, transition)) return previous
-  const { items, until: _, ...kept } = previous
-  const base: ModuleState = transition.attempt > previous.attempt ? pending : kept
-  const total = transition.items
-  return {
-    ...base,
-    status: transition.status,
-    attempt: transition.attempt,
-    ...(transition.status === "scheduled" ? { scheduledAt: transition.at } : undefined),
-    ...(transition.status === "running" ? { startedAt: transition.at } : undefined),
-    ...(isFinal(transition.status) ? { finishedAt: transition.at } : undefined),
-    ...(transition.failure === undefined ? undefined : { failure: transition.failure }),
-    ...(transition.because === undefined ? undefined : { because: transition.because }),
-    ...(transition.until === undefined ? undefined : { until: transition.until }),
-    ...(items === undefined && total === undefined
-      ? undefined
-      : { items: { completed: 0, failed: 0, ...items, total: total ?? items?.total ?? 0 } })
-  }
+  const { at, attempt, because, failure, items: total, status, until } = transition
+  // what is of an earlier attempt is forgotten, but for the items
+  const {
+    because: reason,
+    failure: fault,
+    finishedAt,
+    scheduledAt,
+    startedAt
+  } = attempt > previous.attempt ? pending : previous
+  const { items } = previous
+  // not spread: this is done for each transition that is stored or looked at
+  const next: { -readonly [K in keyof ModuleState]: ModuleState[K] } = { status, attempt }
+  if (status === "scheduled") next.scheduledAt = at
+  else if (scheduledAt !== undefined) next.scheduledAt = scheduledAt
+  if (status === "running") next.startedAt = at
+  else if (startedAt !== undefined) next.startedAt = startedAt
+  if (isFinal(status)) next.finishedAt = at
+  else if (finishedAt !== undefined) next.finishedAt = finishedAt
+  if (failure !== undefined) next.failure = failure
+  else if (fault !== undefined) next.failure = fault
+  if (because !== undefined) next.because = because
+  else if (reason !== undefined) next.because = reason
+  if (until !== undefined) next.until = until
+  if (total !== undefined) next.items = { completed: 0, failed: 0, ...items, total }
+  else if (items !== undefined) next.items = items
+  return next
 }
 
 /**

@@ -56,7 +56,7 @@ export interface PlannedModule {
  * - `outputs`: the Dag's outputs by key; `shared`: its groups by name, each once
  * - `signals`: the paths of all signals, also inside child Dags; `:` stands for the index of an item, as in
  *   `orders/:/approval`
- * - `limits`: which modules are under which limits, by the same paths
+ * - `limits`: the limits that modules are under, each once, with the path of the first such module
  * - `fingerprint`: of the whole Dag: its name and `version`, its outputs, the cells of its groups and the fingerprints of
  *   all its modules
  *
@@ -150,10 +150,12 @@ const compile = (dag: Dag.Any): Either.Either<Plan, PlanInvalid> => {
         ...(module.definition.kind === "signal" ? [module.name] : []),
         ...inside(module, (child) => child.signals).map(({ of, path }) => path(of))
       ]),
-      limits: planned.flatMap((module) => [
-        ...limitOf(module),
-        ...inside(module, (child) => child.limits).map(({ of, path }) => ({ ...of, module: path(of.module) }))
-      ])
+      limits: eachOnce(
+        planned.flatMap((module) => [
+          ...limitOf(module),
+          ...inside(module, (child) => child.limits).map(({ of, path }) => ({ ...of, module: path(of.module) }))
+        ])
+      )
     })
   )
 }
@@ -172,6 +174,13 @@ const limitOf = ({ definition, name }: PlannedModule) =>
   (definition.kind === "effect" || definition.kind === "map") && definition.limit !== undefined
     ? [{ module: name, limit: definition.limit }]
     : []
+
+/** A Dag that many modules run would otherwise be counted for each of them, and for each of their parents'. */
+const eachOnce = (limits: Plan["limits"]): Plan["limits"] => {
+  const first = new Map<string, Plan["limits"][number]>()
+  for (const named of limits) if (!first.has(named.limit)) first.set(named.limit, named)
+  return Array.from(first.values())
+}
 
 /** Counting sort of the edges by the module that is needed. */
 const dependantsOf = (modules: ReadonlyArray<PlannedModule>) => {

@@ -97,7 +97,7 @@ const build = (of: Parts, { concurrency, duration, initial, limit, priority, tim
           ...set("error", of.itemError === undefined ? undefined : (schemas[of.itemError] as Schema.Schema<any>))
         })
   const needs: { readonly [key: string]: Module.Any } = { signal, sleep, nested, each }
-  const pure = Module.pure("pure", { needs, join: of.pureJoin, run: () => 1 })
+  const pure = Module.pure("pure", { needs, join: of.pureJoin, output: Schema.Number, run: () => 1 })
   const effect = Module.make("effect", {
     needs: { pure },
     join: of.effectJoin,

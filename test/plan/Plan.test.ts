@@ -388,9 +388,7 @@ describe("Plan", () => {
           plan.limits.map(({ limit, module }) => [module, limit]),
           [
             ["call", "api"],
-            ["items", "items"],
-            ["middle/again/call", "api"],
-            ["middle/orders/:/call", "api"]
+            ["items", "items"]
           ]
         )
         const at = plan.modules[plan.index.get("middle")!]!

@@ -3,7 +3,7 @@
  * must give by a computation that knows nothing of the engine.
  */
 import { Effect, FastCheck as fc, Schema } from "effect"
-import type { Failed} from "heddle";
+import type { Failed } from "heddle"
 import { Dag, Module } from "heddle"
 
 export interface Vertex {

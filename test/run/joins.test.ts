@@ -67,7 +67,12 @@ type Seen = Map<JoinTable.Rule, { readonly [name: string]: unknown }>
 /** A module under a rule that notes what it is given. */
 const under = (rule: JoinTable.Rule, kind: Kind, parents: { readonly [name: string]: Parent }, seen: Seen) =>
   kind === "pure"
-    ? Module.pure(rule, { needs: parents, join: rule, run: (needs) => void seen.set(rule, needs) })
+    ? Module.pure(rule, {
+        needs: parents,
+        join: rule,
+        output: Schema.Void,
+        run: (needs) => void seen.set(rule, needs)
+      })
     : Module.make(rule, {
         needs: parents,
         join: rule,
@@ -292,7 +297,12 @@ describe("when a rule is decided", () => {
       const other = never("other")
       const all = Module.pure("all", { needs: { skips, other }, run: () => void ran.push("all") })
       const none = Module.pure("none", { needs: { all }, join: "noneFailed", run: () => void ran.push("none") })
-      const any = Module.pure("any", { needs: { none, all }, join: "anySucceeded", run: () => void ran.push("any") })
+      const any = Module.pure("any", {
+        needs: { none, all },
+        join: "anySucceeded",
+        output: Schema.Void,
+        run: () => void ran.push("any")
+      })
       const end = Module.pure("end", { needs: { any }, join: "always", run: () => void ran.push("end") })
       const handle = yield* Engine.start(Dag.make("far", { outputs: { end, other } }), {}, { onFailure: "continue" })
       yield* reaches(handle, "end", "completed")

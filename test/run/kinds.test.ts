@@ -82,6 +82,7 @@ describe("route", () => {
       const either = Module.pure("either", {
         needs: { small, big },
         join: "anySucceeded",
+        output: Schema.Number,
         run: ({ big, small }) =>
           Option.getOrElse(
             Option.orElse(small, () => big),

@@ -306,7 +306,13 @@ describe("a map that fails", () => {
       const needs = { mapped, fine }
       const all = Module.pure("all", { needs, run: () => "ran" })
       const none = Module.pure("none", { needs, join: "noneFailed", run: (given) => given })
-      const any = Module.pure("any", { needs, join: "anySucceeded", run: ({ mapped }) => mapped })
+      const output = Schema.Unknown
+      const any = Module.pure("any", {
+        needs,
+        join: "anySucceeded",
+        output,
+        run: ({ mapped }) => Option.isSome(mapped)
+      })
       const always = Module.pure("always", { needs, join: "always", run: ({ mapped }) => mapped })
       const outputs = yield* Engine.execute(
         Dag.make("skipped", { outputs: { all, none, any, always } }),
@@ -315,7 +321,7 @@ describe("a map that fails", () => {
       )
       assert.deepStrictEqual(outputs.all, Option.none())
       assert.deepStrictEqual(outputs.none, { mapped: Option.none(), fine: Option.some("fine") })
-      assert.deepStrictEqual(outputs.any, Option.none())
+      assert.strictEqual(outputs.any, false)
       assert.deepStrictEqual(outputs.always, Exit.fail(bad("two")))
       const snapshot = yield* storedRun()
       assert.strictEqual(statusOf(snapshot, "mapped"), "skipped")

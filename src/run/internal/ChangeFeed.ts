@@ -9,6 +9,8 @@ import type { Transition } from "../../model/Transition.js"
 const capacity = 1024
 
 interface Viewer {
+  /** Whether the viewer missed transitions: it is given a snapshot in their place when it comes. */
+  missed: boolean
   /** What the viewer has to be given before `transitions`, once everything up to its `seq` is published. */
   snapshot: RunSnapshot | undefined
   transitions: Array<Transition>
@@ -38,6 +40,12 @@ export const make = (current: () => RunSnapshot, publishedUpTo: number): ChangeF
   }
 
   const take = (viewer: Viewer): ReadonlyArray<RunSnapshot | Transition> => {
+    if (viewer.missed) {
+      // not while it is away: a snapshot costs as much as the run has modules
+      viewer.missed = false
+      viewer.snapshot = current()
+      viewer.transitions = []
+    }
     const { snapshot } = viewer
     // what is in it may not be committed yet; when the run was cut off before that, it never will be
     if (snapshot !== undefined && snapshot.seq > published) return []
@@ -69,10 +77,10 @@ export const make = (current: () => RunSnapshot, publishedUpTo: number): ChangeF
       published = transition.seq
       for (const viewer of viewers) {
         if (viewer.transitions.length >= capacity) {
-          viewer.snapshot = current()
+          viewer.missed = true
           viewer.transitions = []
         }
-        viewer.transitions.push(transition)
+        if (!viewer.missed) viewer.transitions.push(transition)
         wake(viewer)
       }
     },
@@ -84,7 +92,7 @@ export const make = (current: () => RunSnapshot, publishedUpTo: number): ChangeF
       Effect.map(
         Effect.acquireRelease(
           Effect.sync(() => {
-            const viewer: Viewer = { snapshot: current(), transitions: [], wake: undefined }
+            const viewer: Viewer = { missed: false, snapshot: current(), transitions: [], wake: undefined }
             viewers.add(viewer)
             return viewer
           }),

@@ -20,19 +20,36 @@ const statuses = ModuleStatus.literals
 // every status is in the list above
 const code = Object.fromEntries(statuses.map((status, i) => [status, i])) as { readonly [S in ModuleStatus]: number }
 
-/** The modules of one Dag, dense, by position in its plan; a time that is not known is NaN. */
+/** What few modules have. */
+interface Rare {
+  failure?: Failure | undefined
+  because?: SkipReason | undefined
+  until?: number | undefined
+  items?: RunSnapshot.ItemCounts | undefined
+}
+
+/**
+ * The modules of one Dag, dense, by position in its plan. Few objects: a run keeps one of these for each child Dag.
+ * `times` has three for each module, NaN where it is not known: when it was scheduled, was started and ended.
+ */
 interface Columns {
   readonly path: string
   readonly plan: Plan
   readonly status: Uint8Array
   readonly attempt: Int32Array
-  readonly scheduledAt: Float64Array
-  readonly startedAt: Float64Array
-  readonly finishedAt: Float64Array
-  readonly failure: Map<number, Failure>
-  readonly because: Map<number, SkipReason>
-  readonly until: Map<number, number>
-  readonly items: Map<number, RunSnapshot.ItemCounts>
+  readonly times: Float64Array
+  rare: Map<number, Rare> | undefined
+}
+
+const [scheduledAt, startedAt, finishedAt] = [0, 1, 2]
+
+const rareOf = (columns: Columns, index: number): Rare => {
+  const known = columns.rare?.get(index)
+  if (known !== undefined) return known
+  const made: Rare = {}
+  columns.rare ??= new Map()
+  columns.rare.set(index, made)
+  return made
 }
 
 interface RunState {
@@ -150,52 +167,43 @@ const makeColumns = (path: string, plan: Plan, before: RunSnapshot.RunSnapshot["
     plan,
     status: new Uint8Array(size),
     attempt: new Int32Array(size),
-    scheduledAt: new Float64Array(size).fill(NaN),
-    startedAt: new Float64Array(size).fill(NaN),
-    finishedAt: new Float64Array(size).fill(NaN),
-    failure: new Map(),
-    because: new Map(),
-    until: new Map(),
-    items: new Map()
+    times: new Float64Array(3 * size).fill(NaN),
+    rare: undefined
   }
   if (HashMap.isEmpty(before)) return columns
   for (let i = 0; i < size; i++) {
     const known = HashMap.get(before, path + plan.modules[i]!.name)
     if (known._tag === "None") continue
-    const module = known.value
+    const { because, failure, items, until, ...module } = known.value
     columns.status[i] = code[module.status]
     columns.attempt[i] = module.attempt
-    columns.scheduledAt[i] = module.scheduledAt ?? NaN
-    columns.startedAt[i] = module.startedAt ?? NaN
-    columns.finishedAt[i] = module.finishedAt ?? NaN
-    if (module.failure !== undefined) columns.failure.set(i, module.failure)
-    if (module.because !== undefined) columns.because.set(i, module.because)
-    if (module.until !== undefined) columns.until.set(i, module.until)
-    if (module.items !== undefined) columns.items.set(i, module.items)
+    columns.times.set([module.scheduledAt ?? NaN, module.startedAt ?? NaN, module.finishedAt ?? NaN], 3 * i)
+    if ((because ?? failure ?? items ?? until) !== undefined) {
+      Object.assign(rareOf(columns, i), { because, failure, items, until })
+    }
   }
   return columns
 }
 
-const stateOf = (columns: Columns, index: number): RunSnapshot.ModuleState => {
-  const scheduledAt = columns.scheduledAt[index]!
-  const startedAt = columns.startedAt[index]!
-  const finishedAt = columns.finishedAt[index]!
-  const failure = columns.failure.get(index)
-  const because = columns.because.get(index)
-  const until = columns.until.get(index)
-  const items = columns.items.get(index)
+const stateOf = ({ attempt, rare, status, times }: Columns, index: number): RunSnapshot.ModuleState => {
+  const scheduled = times[3 * index + scheduledAt]!
+  const started = times[3 * index + startedAt]!
+  const finished = times[3 * index + finishedAt]!
+  const { because, failure, items, until } = rare?.get(index) ?? none
   return {
-    status: statuses[columns.status[index]!]!,
-    attempt: columns.attempt[index]!,
-    ...(Number.isNaN(scheduledAt) ? undefined : { scheduledAt }),
-    ...(Number.isNaN(startedAt) ? undefined : { startedAt }),
-    ...(Number.isNaN(finishedAt) ? undefined : { finishedAt }),
+    status: statuses[status[index]!]!,
+    attempt: attempt[index]!,
+    ...(Number.isNaN(scheduled) ? undefined : { scheduledAt: scheduled }),
+    ...(Number.isNaN(started) ? undefined : { startedAt: started }),
+    ...(Number.isNaN(finished) ? undefined : { finishedAt: finished }),
     ...(failure === undefined ? undefined : { failure }),
     ...(because === undefined ? undefined : { because }),
     ...(until === undefined ? undefined : { until }),
     ...(items === undefined ? undefined : { items })
   }
 }
+
+const none: Rare = {}
 
 const modulesOf = (columns: Columns, next: () => number, share: (values: SharedValues) => void): ModuleStates => {
   const { path, plan } = columns
@@ -205,25 +213,26 @@ const modulesOf = (columns: Columns, next: () => number, share: (values: SharedV
     path,
     statusOf: (index) => statuses[columns.status[index]!]!,
     attemptOf: (index) => columns.attempt[index]!,
-    failureOf: (index) => columns.failure.get(index),
-    becauseOf: (index) => columns.because.get(index),
-    untilOf: (index) => columns.until.get(index),
-    itemsOf: (index) => columns.items.get(index),
+    failureOf: (index) => columns.rare?.get(index)?.failure,
+    becauseOf: (index) => columns.rare?.get(index)?.because,
+    untilOf: (index) => columns.rare?.get(index)?.until,
+    itemsOf: (index) => columns.rare?.get(index)?.items,
     isOpen: (index) => columns.status[index]! < code.completed,
     open: () => open,
     module: (index, status, attempt, at, detail) => {
+      const known = columns.rare?.get(index)
       if (attempt > columns.attempt[index]!) {
-        columns.scheduledAt[index] = NaN
-        columns.startedAt[index] = NaN
-        columns.failure.delete(index)
+        columns.times[3 * index + scheduledAt] = NaN
+        columns.times[3 * index + startedAt] = NaN
+        if (known !== undefined) known.failure = undefined
       }
-      columns.until.delete(index)
+      if (known !== undefined) known.until = undefined
       columns.status[index] = code[status]
       columns.attempt[index] = attempt
-      if (status === "scheduled") columns.scheduledAt[index] = at
-      else if (status === "running") columns.startedAt[index] = at
+      if (status === "scheduled") columns.times[3 * index + scheduledAt] = at
+      else if (status === "running") columns.times[3 * index + startedAt] = at
       else if (code[status] >= code.completed) {
-        columns.finishedAt[index] = at
+        columns.times[3 * index + finishedAt] = at
         open--
       }
       const transition = {
@@ -236,11 +245,12 @@ const modulesOf = (columns: Columns, next: () => number, share: (values: SharedV
       }
       if (detail === undefined) return transition
       const { because, failure, items, shared, until } = detail
-      if (failure !== undefined) columns.failure.set(index, failure)
-      if (because !== undefined) columns.because.set(index, because)
-      if (until !== undefined) columns.until.set(index, until)
-      if (items !== undefined) {
-        columns.items.set(index, { completed: 0, failed: 0, ...columns.items.get(index), total: items })
+      if ((failure ?? because ?? until ?? items) !== undefined) {
+        const rare = rareOf(columns, index)
+        rare.failure = failure ?? rare.failure
+        rare.because = because ?? rare.because
+        rare.until = until
+        if (items !== undefined) rare.items = { completed: 0, failed: 0, ...rare.items, total: items }
       }
       if (shared !== undefined) share(shared)
       return {
@@ -253,8 +263,10 @@ const modulesOf = (columns: Columns, next: () => number, share: (values: SharedV
       }
     },
     item: (index, item, status, at, { failure, shared } = {}) => {
-      const counts = columns.items.get(index) ?? { total: 0, completed: 0, failed: 0 }
-      columns.items.set(index, { ...counts, [status]: counts[status] + 1 })
+      const rare = rareOf(columns, index)
+      const { completed, failed, total } = rare.items ?? { total: 0, completed: 0, failed: 0 }
+      rare.items =
+        status === "completed" ? { total, completed: completed + 1, failed } : { total, completed, failed: failed + 1 }
       if (shared !== undefined) share(shared)
       return {
         _tag: "ItemTransition",

@@ -254,8 +254,6 @@ export const make = ({ engine, lease, notify, registry, released, scope, signals
   return { cancelStored, doneHandle, driveOn, fresh, get, recall, sourceOf, stored, takeOver, unchanged }
 }
 
-export type Launch = ReturnType<typeof make>
-
 /** A run that has ended as it is once it is resumed. */
 export const reopened = ({ snapshot, ...run }: StoredRun): StoredRun => {
   const { epoch, finishedAt = 0, seq } = snapshot

@@ -4,7 +4,7 @@ import * as ReadyQueue from "./ReadyQueue.js"
 export type Party = object
 
 /**
- * Named limits on how many modules run at once in this process, whichever run they belong to. Those who wait
+ * Named limits on how many modules run at once of one engine, whichever run they belong to. Those who wait
  * take turns, in the order in which they began to; within a party the highest priority comes first.
  */
 export interface Limits {

@@ -163,8 +163,7 @@ export const make = Effect.fnUntraced(function* (engine: EngineOptions<ReadonlyA
       const at = yield* Clock.currentTimeMillis
       const names = from.map(({ name }) => name)
       const seed: Seed = yield* restore(Rerun.seed(plan, names, sourceOf(run.snapshot), at))
-      const stays = { ...run.policy, durability: run.policy.durability }
-      const policy = Policy.of(options, stays)
+      const policy = Policy.of(options, run.policy)
       return yield* registry.obtain(
         newId,
         restore,

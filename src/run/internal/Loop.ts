@@ -156,6 +156,8 @@ export const make = (
   const inline: Array<Owner | number> = []
   let inlineHead = 0
   const effects = ReadyQueue.make<Work>()
+  /** They became ready since what waits was announced last. */
+  const unannounced: Array<Work> = []
   /** They hold a permit of their limit. */
   const granted: Array<Work> = []
   /** They wait for a permit. */
@@ -291,9 +293,9 @@ export const make = (
       effects.putBack(work, work.priority, ({ order }) => work.order < order)
       limits.release(work.limit!)
     }
-    effects.announce(({ index, owner }) => {
-      if (owner.isOpen(index)) owner.announce(index)
-    })
+    // those that run by now are not open
+    for (const { index, owner } of unannounced) if (owner.isOpen(index)) owner.announce(index)
+    unannounced.length = 0
   }
 
   /** Acknowledgements come in batches, from inside the writer's fiber: the loop goes on once, in a task of its own. */
@@ -413,8 +415,11 @@ export const make = (
     now,
     emit,
     inline: (owner, index) => void inline.push(owner, index),
-    ready: (owner, index, priority, limit) =>
-      effects.offer({ order: order++, owner, index, priority, limit }, priority),
+    ready: (owner, index, priority, limit) => {
+      const work: Work = { order: order++, owner, index, priority, limit }
+      effects.offer(work, priority)
+      unannounced.push(work)
+    },
     fork,
     at: timers.at,
     waits: (path, delivered) => {

@@ -1,9 +1,9 @@
-/** A first-in-first-out queue that costs nothing to shift. */
+/** Entries of one priority, first in, first out; never empty. */
 interface Line<A> {
   readonly priority: number
-  entries: Array<A>
+  readonly entries: Array<A>
+  /** The first that was not taken: shifting an array costs its length. */
   head: number
-  announced: number
 }
 
 /**
@@ -15,19 +15,23 @@ export interface ReadyQueue<A> {
   /** What was taken comes before those that it `isBefore` again. */
   readonly putBack: (entry: A, priority: number, isBefore: (other: A) => boolean) => void
   readonly isEmpty: () => boolean
-  /** Each entry that is still here, once. */
-  readonly announce: (visit: (entry: A) => void) => void
 }
 
 export const make = <A>(): ReadyQueue<A> => {
+  /** The highest priority comes last. */
   const lines: Array<Line<A>> = []
 
   const lineOf = (priority: number): Line<A> => {
     let at = 0
-    while (at < lines.length && lines[at]!.priority > priority) at++
+    for (let end = lines.length; at < end;) {
+      const middle = (at + end) >>> 1
+      // `middle` is below the length
+      if (lines[middle]!.priority < priority) at = middle + 1
+      else end = middle
+    }
     const found = lines[at]
     if (found !== undefined && found.priority === priority) return found
-    const line: Line<A> = { priority, entries: [], head: 0, announced: 0 }
+    const line: Line<A> = { priority, entries: [], head: 0 }
     lines.splice(at, 0, line)
     return line
   }
@@ -35,31 +39,19 @@ export const make = <A>(): ReadyQueue<A> => {
   return {
     offer: (entry, priority) => void lineOf(priority).entries.push(entry),
     take: () => {
-      for (const line of lines) {
-        if (line.head === line.entries.length) continue
-        const entry = line.entries[line.head++]!
-        if (line.head === line.entries.length) {
-          line.entries = []
-          line.head = 0
-          line.announced = 0
-        }
-        return entry
-      }
-      return undefined
+      const line = lines.at(-1)
+      if (line === undefined) return undefined
+      const entry = line.entries[line.head++]
+      if (line.head === line.entries.length) lines.pop()
+      return entry
     },
     putBack: (entry, priority, isBefore) => {
-      const line = lineOf(priority)
-      let at = line.head
-      while (at < line.entries.length && !isBefore(line.entries[at]!)) at++
-      line.entries.splice(at, 0, entry)
-      if (at < line.announced) line.announced++
+      const { entries, head } = lineOf(priority)
+      let at = head
+      // `at` is below the length
+      while (at < entries.length && !isBefore(entries[at]!)) at++
+      entries.splice(at, 0, entry)
     },
-    isEmpty: () => lines.every((line) => line.head === line.entries.length),
-    announce: (visit) => {
-      for (const line of lines) {
-        line.announced = Math.max(line.announced, line.head)
-        while (line.announced < line.entries.length) visit(line.entries[line.announced++]!)
-      }
-    }
+    isEmpty: () => lines.length === 0
   }
 }

@@ -72,25 +72,42 @@ export const make = (plan: Plan, inputs: ReadonlyMap<number, unknown>, source: S
   const again = (module: string, defect: unknown) =>
     invalid(module, [{ path: [], message: `it could not be computed again: ${String(defect)}` }])
 
+  const statusIn = (plan: Plan, path: string) => (index: number) =>
+    RunSnapshot.module(snapshot, path + plan.modules[index]!.name).status
+
+  /** Which modules of a Dag have values that are recalled. */
+  const recalledIn = (plan: Plan, path: string) => {
+    const statusOf = statusIn(plan, path)
+    const wanted = whatIsWanted(plan, statusOf)
+    return (index: number) => wanted[index] === 1 && statusOf(index) === "completed"
+  }
+
+  /** The paths of those of them whose values are stored. */
+  const storedIn = (plan: Plan, path: string): ReadonlyArray<string> => {
+    const isRecalled = recalledIn(plan, path)
+    return plan.modules.flatMap(({ definition, name }, i) =>
+      isRecalled(i) && schemaOf(definition) ? [path + name] : []
+    )
+  }
+
+  /** `read`: the outputs that were read already, together with those of other children. */
   const dag = (
     plan: Plan,
     path: string,
     inputs: ReadonlyMap<number, unknown>,
-    parent: SharedCells | undefined
+    parent: SharedCells | undefined,
+    read?: ReadonlyMap<string, string>
   ): Recalling<Recalled> =>
     Effect.gen(function* () {
       const cells = Cells.make(plan.shared, path, snapshot.shared, parent)
       if (Either.isLeft(cells)) return yield* invalid(cells.left.cell, cells.left.faults)
       const { modules } = plan
       const stateOf = (index: number) => RunSnapshot.module(snapshot, path + modules[index]!.name)
-      const statusOf = (index: number) => stateOf(index).status
+      const statusOf = statusIn(plan, path)
       const failureOf = (index: number) => stateOf(index).failure
-      const wanted = whatIsWanted(plan, statusOf)
-      const isRecalled = (index: number) => wanted[index] === 1 && statusOf(index) === "completed"
+      const isRecalled = recalledIn(plan, path)
 
-      const texts = yield* source.outputs(
-        modules.flatMap(({ definition, name }, i) => (isRecalled(i) && schemaOf(definition) ? [path + name] : []))
-      )
+      const texts = read ?? (yield* source.outputs(storedIn(plan, path)))
       const values = new Array<unknown>(modules.length)
       for (const [index, value] of inputs) values[index] = value
       const causes = new Map<number, Cause.Cause<unknown>>()
@@ -224,11 +241,16 @@ export const make = (plan: Plan, inputs: ReadonlyMap<number, unknown>, source: S
       if (isRecalled && list.length !== total) {
         return yield* again(module, `its list has another length than the ${total} items that it had`)
       }
+      const pathOf = (index: number) => `${module}/${index}`
+      // of all children at once: there may be as many as a map has items
+      const texts = yield* source.outputs(
+        list.flatMap((_, index) => (begun.has(pathOf(index)) ? storedIn(child, `${pathOf(index)}/`) : []))
+      )
       for (const [index, item] of list.entries()) {
-        const path = `${module}/${index}`
+        const path = pathOf(index)
         if (!begun.has(path)) continue
         const inputs = yield* childInputs(child, path, () => each.input(item, given, index))
-        const inner = yield* dag(child, `${path}/`, inputs, cells)
+        const inner = yield* dag(child, `${path}/`, inputs, cells, texts)
         children.set(path, inner)
         const seq = completed.get(index)
         if (seq !== undefined) items[index] = { exit: Exit.succeed(outputsOf(child, path, inner)), seq }
@@ -263,8 +285,6 @@ const schemaOf = (definition: Definition.Definition): Definition.ErasedSchema | 
     case "route":
       // erasure: a schema of strings, whose values are handled as unknown
       return Schema.String as unknown as Definition.ErasedSchema
-    case "sleep":
-      return undefined
     default:
       return undefined
   }

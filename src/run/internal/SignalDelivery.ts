@@ -43,7 +43,7 @@ export const make =
             ? new SignalClosed({ runId, signal: path })
             : new AlreadyDelivered({ runId, signal: path })
       if (Option.isSome(live) && live.value.driven.settleHere !== undefined) {
-        if (!SignalPaths.has(JSON.stringify(live.value.plan.signals), path)) {
+        if (!SignalPaths.includes(live.value.plan.signals, path)) {
           return yield* new UnknownSignal({ runId, signal: path })
         }
         yield* refuse(live.value.driven.settleHere(path, state))

@@ -6,7 +6,7 @@ import type * as Fiber from "effect/Fiber"
 import type * as FiberId from "effect/FiberId"
 
 /** Milliseconds: a timer of JavaScript that is to take longer than 24.8 days fires at once, or never. */
-const longestSleep = 24 * 60 * 60 * 1000
+export const longestSleep = 24 * 60 * 60 * 1000
 
 export interface Timer {
   readonly cancel: () => void

@@ -8,15 +8,13 @@ import { StoreError } from "../../model/StoreError.js"
 import type { RunLease, RunRow } from "../../state/RunLease.js"
 import type { Signals } from "../../state/Signals.js"
 import type { LiveRun } from "./Registry.js"
+import { longestSleep } from "./Timers.js"
 
 /** Runs that are looked at together. */
 const limit = 100
 
 /** Milliseconds in which a run that could not be driven is left alone: it would be due again at once. */
 const backOff = 60_000
-
-/** Milliseconds: a timer of JavaScript that is to take longer than 24.8 days fires at once, or never. */
-const longestSleep = 24 * 60 * 60 * 1000
 
 export interface Options {
   /** Those of the Dags that this engine owns. */

@@ -124,14 +124,13 @@ export const events = (
         if (seq > (yield* Ref.get(cursor))) return []
         if (isEnded(status)) {
           yield* Ref.set(ended, true)
-          return yield* Effect.succeed([])
+          return []
         }
         yield* Effect.raceFirst(registry.changedSince(version), Effect.sleep(poll))
         return []
       })
 
-      const guarded = Effect.flatMap(pull, (events) => Effect.succeed(Chunk.unsafeFromArray([...events])))
-      return Stream.repeatEffectChunkOption(guarded)
+      return Stream.repeatEffectChunkOption(Effect.map(pull, Chunk.unsafeFromArray))
     })
   )
 
@@ -158,9 +157,7 @@ export const starter = <E, R>(
             ? otherwise(handle.id)
             : Stream.repeatEffectChunkOption(
                 Effect.flatMap(viewer.take, (taken) =>
-                  taken === undefined
-                    ? Effect.fail(Option.none())
-                    : Effect.succeed(Chunk.unsafeFromArray([...taken.events]))
+                  taken === undefined ? Effect.fail(Option.none()) : Effect.succeed(Chunk.unsafeFromArray(taken.events))
                 )
               )
         return Stream.concat(seen, Stream.drain(Stream.fromEffect(handle.await)))

@@ -88,24 +88,22 @@ export const changesOf = ({ claim, entries }: RunEntries<{ readonly update: Upda
 const sharedOf = (transition: Transition): ReadonlyArray<readonly [cell: string, value: unknown]> =>
   transition._tag === "RunTransition" || transition.shared === undefined ? [] : Object.entries(transition.shared)
 
-/** The rows of latest state that a transition is written to. */
-const rowsOf = (transition: Transition): ReadonlyArray<string> => {
-  const cells = sharedOf(transition).map(([cell]) => `shared:${cell}`)
-  switch (transition._tag) {
-    case "ModuleTransition":
-      return [`module:${transition.module}`, ...cells]
-    case "ItemTransition":
-      return [`item:${transition.index}:${transition.module}`, ...cells]
-    case "SharedTransition":
-      return cells
-    case "RunTransition":
-      return ["run"]
-  }
-}
-
 /** How many transitions of a batch left no row of latest state, since later ones wrote the same rows. */
 export const coalesced = ({ transitions }: RunChanges): number => {
-  const writers = new Map<string, Transition>()
-  for (const transition of transitions) for (const row of rowsOf(transition)) writers.set(row, transition)
-  return transitions.length - new Set(writers.values()).size
+  const modules = new Map<string, Transition>()
+  const cells = new Map<string, Transition>()
+  const writers = new Set<Transition>()
+  let run: Transition | undefined
+  for (const transition of transitions) {
+    if (transition._tag === "ModuleTransition") modules.set(transition.module, transition)
+    else if (transition._tag === "RunTransition") run = transition
+    // an item ends once in a batch
+    else if (transition._tag === "ItemTransition") writers.add(transition)
+    if (transition._tag === "RunTransition" || transition.shared === undefined) continue
+    for (const cell of Object.keys(transition.shared)) cells.set(cell, transition)
+  }
+  for (const transition of modules.values()) writers.add(transition)
+  for (const transition of cells.values()) writers.add(transition)
+  if (run !== undefined) writers.add(run)
+  return transitions.length - writers.size
 }
