@@ -32,6 +32,17 @@ export interface Options<D extends ReadonlyArray<Dag.Any> = readonly []> {
  * An engine over any store. When its scope closes, runs are cut off first, then the writer writes what is queued, then
  * the store is closed.
  *
+ * @example
+ * ```ts
+ * import { Dag, Heddle, Module } from "heddle"
+ * import * as RunStoreMemory from "heddle/store/RunStoreMemory"
+ * import { Layer } from "effect"
+ *
+ * const Reminder = Dag.make("reminder", { outputs: { pause: Module.sleep("pause", { duration: "3 days" }) } })
+ *
+ * const HeddleLive = Heddle.layer({ engine: { dags: [Reminder] } }).pipe(Layer.provide(RunStoreMemory.layer()))
+ * ```
+ *
  * @since 0.1.0
  * @category layers
  */

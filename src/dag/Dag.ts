@@ -106,6 +106,17 @@ export const make = <const N extends Needs, const S extends ReadonlyArray<Shared
   })
 
 /**
+ * Whether a value was made by `make`.
+ *
+ * @example
+ * ```ts
+ * import { Dag, Module } from "heddle"
+ *
+ * const one = Module.pure("one", { run: () => 1 })
+ * Dag.isDag(Dag.make("ones", { outputs: { one } })) // true
+ * Dag.isDag(one) // false
+ * ```
+ *
  * @since 0.1.0
  * @category guards
  */

@@ -91,6 +91,16 @@ export type Inputs<M extends Any> = M[TypeId]["I"]
 export type Ending<M extends Any> = M[TypeId]["X"]
 
 /**
+ * Whether a value is a module, of whatever kind.
+ *
+ * @example
+ * ```ts
+ * import { Module } from "heddle"
+ *
+ * Module.isModule(Module.pure("one", { run: () => 1 })) // true
+ * Module.isModule("one") // false
+ * ```
+ *
  * @since 0.1.0
  * @category guards
  */

@@ -80,6 +80,21 @@ export type PlanIssue = Data.TaggedEnum<{
 /**
  * Constructors, and `$match` and `$is`.
  *
+ * @example
+ * ```ts
+ * import { Dag, Module, Plan } from "heddle"
+ * import { Effect } from "effect"
+ *
+ * const one = Module.pure("one", { run: () => 1 })
+ * const another = Module.pure("one", { run: () => 2 })
+ *
+ * const doubled = Plan.make(Dag.make("ones", { outputs: { one, another } })).pipe(
+ *   Effect.flip,
+ *   Effect.map(({ issues }) => issues.filter(Plan.PlanIssue.$is("DuplicateName")).map(({ name }) => name))
+ * )
+ * // ["one"]
+ * ```
+ *
  * @since 0.1.0
  * @category constructors
  */

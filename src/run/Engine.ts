@@ -108,11 +108,33 @@ export class Engine extends Context.Tag("heddle/run/Engine")<
 /**
  * Starts a run and gives a handle to it; the run goes on in the engine's scope.
  *
- * With a `runId` that exists, the same Dag and the same inputs give that run: live in this process, its handle; ended,
- * its stored result; suspended, it is left so (`RunSuspended`) unless it is due; cut off, it is resumed. Another Dag or other inputs are a `RunConflict`, a run that another process
- * drives is `RunHeld`.
+ * With a `runId` that exists, the same Dag and the same inputs give that run: live in this engine, its handle; ended,
+ * its stored result; suspended, it is left so (`RunSuspended`) unless it is due; cut off, it is resumed.
+ *
+ * Fails, and nothing has run, with
+ *
+ * - `PlanInvalid`: the Dag is wrong; `UnknownLimit`: a module is under a limit that the engine does not have
+ * - `InputInvalid`: the inputs do not fit their schemas
+ * - `RunConflict`: the id exists with another Dag or other inputs; `RunHeld`: another engine drives the run
+ * - `StoredValueInvalid`: what is stored of the run does not decode; `StoreError`: the store failed
  *
  * **Interruption**: before the run exists, nothing is left; after that it goes on, like any run that was started.
+ *
+ * @example
+ * ```ts
+ * import { Dag, Engine, Heddle, Module, RunId, RunSnapshot } from "heddle"
+ * import { Effect, Schema } from "effect"
+ *
+ * const n = Module.input("n", Schema.Number)
+ * const double = Module.make("double", { needs: { n }, output: Schema.Number, run: ({ n }) => Effect.succeed(n * 2) })
+ * const Doubling = Dag.make("doubling", { outputs: { double } })
+ *
+ * const program = Effect.gen(function* () {
+ *   const handle = yield* Engine.start(Doubling, { n: 21 }, { runId: RunId.make("double-21") })
+ *   const { running } = RunSnapshot.counts(yield* handle.snapshot)
+ *   return { ...(yield* handle.await), running }
+ * }).pipe(Effect.provide(Heddle.layerMemory))
+ * ```
  *
  * @since 0.1.0
  * @category running
@@ -158,10 +180,24 @@ export const execute = <O, I, E, R>(
  * run again, what was running begins its next attempt. A run that is live in this process is waited for.
  *
  * A run that failed, was cancelled or timed out goes on from what is unfinished: modules that failed or were cancelled,
- * and those that were skipped for it, run again. One that completed or was stopped is `RunFinished`. One that is
- * suspended and not due stays so: `RunSuspended`.
+ * and those that were skipped for it, run again; nothing inside of a child Dag that ended for good does. One that
+ * completed or was stopped is `RunFinished`. One that is suspended and not due stays so: `RunSuspended`. A resume that
+ * is refused leaves the run as it is.
  *
  * **Interruption**: as for `execute`.
+ *
+ * @example
+ * ```ts
+ * import { Dag, Engine, Module, RunId } from "heddle"
+ * import { Effect, Schema } from "effect"
+ *
+ * const send = Module.make("send", { output: Schema.Void, run: () => Effect.log("sending") })
+ * const Mail = Dag.make("mail", { outputs: { send } })
+ *
+ * const program = Engine.resume(Mail, RunId.make("mail-7")).pipe(
+ *   Effect.catchTag("RunFinished", ({ status }) => Effect.log(`it has ended: ${status}`))
+ * )
+ * ```
  *
  * @since 0.1.0
  * @category running
@@ -177,7 +213,30 @@ export const resume = <O, I, E, R>(
  * A new run that takes over from a stored one the outputs of all modules that completed there and that neither are in
  * `from` nor depend on them; everything else runs. Shared cells begin with their first values.
  *
+ * The stored run may have ended in any way, be suspended, or be driven by anybody: then what is committed of it counts.
+ * It stays as it is. `RunConflict`: the id of the new run is taken, whatever is stored under it.
+ *
  * **Interruption**: as for `execute`.
+ *
+ * @example
+ * ```ts
+ * import { Dag, Engine, Module, RunId } from "heddle"
+ * import { Effect, Schema } from "effect"
+ *
+ * const amount = Module.make("amount", { output: Schema.Int, run: () => Effect.succeed(100) })
+ * const converted = Module.make("converted", {
+ *   needs: { amount },
+ *   output: Schema.Int,
+ *   run: ({ amount }) => Effect.succeed(amount * 2)
+ * })
+ * const Convert = Dag.make("convert", { outputs: { converted } })
+ *
+ * // `amount` is taken over, `converted` runs
+ * const program = Engine.rerun(Convert, RunId.make("convert-1"), {
+ *   from: [converted],
+ *   runId: RunId.make("convert-2")
+ * })
+ * ```
  *
  * @since 0.1.0
  * @category running
@@ -224,6 +283,17 @@ export const stream = <O, I, E, R>(
  *
  * **Interruption**: of the viewing only.
  *
+ * @example
+ * ```ts
+ * import { Engine, RunId } from "heddle"
+ * import { Console, Stream } from "effect"
+ *
+ * // a client that has seen the events up to 17
+ * const program = Engine.watch(RunId.make("order-42"), { fromSequence: 18 }).pipe(
+ *   Stream.runForEach((event) => Console.log(event._tag, event.seq))
+ * )
+ * ```
+ *
  * @since 0.1.0
  * @category reading
  */
@@ -240,6 +310,18 @@ export const watch = (
  * `within`: the path of the child Dag that has the signal, as in `orders/3`.
  *
  * **Interruption**: the value was delivered, or was not.
+ *
+ * @example
+ * ```ts
+ * import { Engine, Module, RunId } from "heddle"
+ * import { Effect, Schema } from "effect"
+ *
+ * const approval = Module.signal("approval", { value: Schema.Literal("yes", "no") })
+ *
+ * const program = Engine.signal(RunId.make("order-42"), approval, "yes").pipe(
+ *   Effect.catchTag("AlreadyDelivered", () => Effect.log("somebody was faster"))
+ * )
+ * ```
  *
  * @since 0.1.0
  * @category running
@@ -258,6 +340,18 @@ export const signal = <A>(
  *
  * **Interruption**: of the waiting; the run is cancelled all the same, unless it had yet to be claimed.
  *
+ * @example
+ * ```ts
+ * import { Dag, Engine, Module, RunId } from "heddle"
+ * import { Effect } from "effect"
+ *
+ * const Reminder = Dag.make("reminder", { outputs: { pause: Module.sleep("pause", { duration: "3 days" }) } })
+ *
+ * const program = Engine.cancel(Reminder, RunId.make("reminder-1")).pipe(
+ *   Effect.catchTag("RunHeld", ({ owner }) => Effect.log(`${owner} drives it`))
+ * )
+ * ```
+ *
  * @since 0.1.0
  * @category running
  */
@@ -267,7 +361,15 @@ export const cancel = <O, I, E, R>(
 ): Effect.Effect<void, CancelError, R | Engine> => Effect.flatMap(Engine, (engine) => engine.cancel(dag, runId))
 
 /**
- * The state of a run: live when this process drives it, otherwise as it is stored.
+ * The state of a run: live when this engine drives it, otherwise as it is stored.
+ *
+ * @example
+ * ```ts
+ * import { Engine, RunId, RunSnapshot } from "heddle"
+ * import { Effect } from "effect"
+ *
+ * const status = Effect.map(Engine.get(RunId.make("order-42")), (run) => RunSnapshot.module(run, "charge").status)
+ * ```
  *
  * @since 0.1.0
  * @category reading
@@ -276,7 +378,21 @@ export const get = (runId: RunId): Effect.Effect<RunSnapshot, UnknownRun | Store
   Effect.flatMap(Engine, (engine) => engine.get(runId))
 
 /**
- * The stored runs, newest first, a page at a time. Runs of durability `memory` are not among them.
+ * The stored runs, newest first, a page at a time: at most `limit`, 100 when it is left out, from after `before`. Runs of
+ * durability `memory` are not among them.
+ *
+ * @example
+ * ```ts
+ * import { Engine } from "heddle"
+ * import { Effect } from "effect"
+ *
+ * const program = Effect.gen(function* () {
+ *   const newest = yield* Engine.list({ status: "failed", limit: 20 })
+ *   const last = newest.at(-1)
+ *   const older = last === undefined ? [] : yield* Engine.list({ status: "failed", limit: 20, before: last })
+ *   return [...newest, ...older].map(({ runId }) => runId)
+ * })
+ * ```
  *
  * @since 0.1.0
  * @category reading
@@ -294,7 +410,20 @@ export type Requirements<D extends ReadonlyArray<Dag.Any>> = D[number][Dag.TypeI
 
 /**
  * The engine. It drives the runs of its `dags` by itself once it is built, with the services that they require. Dags that
- * cannot be run and limits that it does not have are defects here.
+ * cannot be run, limits that it does not have, and `limits` or a `maxItems` that are no whole numbers of at least 1, are
+ * defects here. `Heddle.layer` gives it all that it needs but a store.
+ *
+ * @example
+ * ```ts
+ * import { Engine, RunLease, Signals, StateWriter, Timeline } from "heddle"
+ * import * as RunStoreMemory from "heddle/store/RunStoreMemory"
+ * import { Layer } from "effect"
+ *
+ * const EngineLive = Engine.layer({ durability: "buffered", limits: { stripe: 5 } }).pipe(
+ *   Layer.provide([StateWriter.layer(), RunLease.layer(), Timeline.layer, Signals.layer]),
+ *   Layer.provide(RunStoreMemory.layer())
+ * )
+ * ```
  *
  * @since 0.1.0
  * @category layers

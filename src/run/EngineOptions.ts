@@ -12,11 +12,11 @@ import type { Durability } from "../model/RunPolicy.js"
  * - `dags`: the Dags that this engine owns, several versions of one name among them: it drives their suspended runs on
  *   when they are due, and takes over those that were cut off
  * - `poll`: how long it takes at most until a signal from another process, or a run that another process left, is seen
- * - `limits`: how many modules under the named limit this engine runs at once, whichever run they belong to;
- *   at least 1
- * - `maxItems`: the most items that a map may have; at least 1
+ * - `limits`: how many modules under the named limit this engine runs at once, whichever run they belong to: a whole
+ *   number of at least 1; any other is a defect of the layer
+ * - `maxItems`: the most items that a map may have; a number of the same kind
  * - `alwaysDecode`: for tests: every value that is stored passes through its encoding before a dependant sees it, so
- *   that what would differ after a resume differs at once
+ *   that what would differ after a resume differs at once. The inputs of a child Dag are not stored
  *
  * @since 0.1.0
  * @category options

@@ -41,6 +41,13 @@ export interface Options {
 /**
  * An output of Node, such as `process.stderr`, which keeps what a program prints apart from its progress.
  *
+ * @example
+ * ```ts
+ * import { Progress } from "heddle"
+ *
+ * const output = Progress.fromWriteStream(process.stderr)
+ * ```
+ *
  * @since 0.1.0
  * @category constructors
  */
@@ -163,7 +170,19 @@ const terminalLine = (
 /**
  * A run on one line of a terminal, never wider than `columns`: its label (the name of its Dag), a bar, how many of its
  * modules have ended, the time from `since` (the start of the run) to `now`, and which modules are running, the longest
- * first; of a run that has ended, how. What is too long is cut, and what could move the cursor is replaced.
+ * first; of a run that does not run, how it ended or that it is suspended. What is too long is cut, and what could move
+ * the cursor is replaced.
+ *
+ * @example
+ * ```ts
+ * import { Engine, Progress, RunId } from "heddle"
+ * import { Clock, Effect } from "effect"
+ *
+ * const program = Effect.gen(function* () {
+ *   const run = yield* Engine.get(RunId.make("order-42"))
+ *   return Progress.line(run, 80, yield* Clock.currentTimeMillis, { label: "order 42" })
+ * })
+ * ```
  *
  * @since 0.1.0
  * @category rendering

@@ -119,6 +119,17 @@ export const defaults: Options = { owner: undefined, heartbeat: "1 second", expi
 /**
  * The lease over the `RunStore`. Its heartbeat fiber lives in the layer's scope and sleeps while no run is held.
  *
+ * @example
+ * ```ts
+ * import { RunLease } from "heddle"
+ * import * as RunStoreSqlite from "heddle/store/RunStoreSqlite"
+ * import { Layer } from "effect"
+ *
+ * const LeaseLive = RunLease.layer({ owner: "worker-1", expiry: "10 seconds" }).pipe(
+ *   Layer.provide(RunStoreSqlite.layer({ filename: "heddle.db" }))
+ * )
+ * ```
+ *
  * @since 0.1.0
  * @category layers
  */

@@ -38,6 +38,18 @@ export class Signals extends Context.Tag("heddle/state/Signals")<
 /**
  * The signals in the `RunStore`.
  *
+ * @example
+ * ```ts
+ * import { RunId, Signals } from "heddle"
+ * import * as RunStoreSqlite from "heddle/store/RunStoreSqlite"
+ * import { Effect } from "effect"
+ *
+ * const program = Effect.flatMap(Signals.Signals, (signals) => signals.of([RunId.make("order-42")])).pipe(
+ *   Effect.provide(Signals.layer),
+ *   Effect.provide(RunStoreSqlite.layer({ filename: "heddle.db" }))
+ * )
+ * ```
+ *
  * @since 0.1.0
  * @category layers
  */

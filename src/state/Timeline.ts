@@ -211,6 +211,20 @@ const summaryOf = (row: RunRow): RunSummary => ({
 })
 
 /**
+ * Reads from the `RunStore`.
+ *
+ * @example
+ * ```ts
+ * import { RunId, Timeline } from "heddle"
+ * import * as RunStoreSqlite from "heddle/store/RunStoreSqlite"
+ * import { Effect } from "effect"
+ *
+ * const program = Effect.flatMap(Timeline.Timeline, (timeline) => timeline.history(RunId.make("order-42"))).pipe(
+ *   Effect.provide(Timeline.layer),
+ *   Effect.provide(RunStoreSqlite.layer({ filename: "heddle.db" }))
+ * )
+ * ```
+ *
  * @since 0.1.0
  * @category layers
  */

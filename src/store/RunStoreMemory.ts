@@ -188,6 +188,15 @@ const emptyState = Effect.suspend(() => Ref.make<State>({ runs: new Map(), finis
  * A store that is empty when it is built and gone with its scope. It keeps every unfinished run, and of the finished
  * ones the `finishedRuns` that finished last.
  *
+ * @example
+ * ```ts
+ * import { Heddle } from "heddle"
+ * import * as RunStoreMemory from "heddle/store/RunStoreMemory"
+ * import { Layer } from "effect"
+ *
+ * const HeddleTest = Heddle.layer({ engine: { alwaysDecode: true } }).pipe(Layer.provide(RunStoreMemory.layer()))
+ * ```
+ *
  * @since 0.1.0
  * @category layers
  */

@@ -217,6 +217,17 @@ const make = (database: SqliteDatabase.SqliteDatabase): RunStore["Type"] => {
  * Fails, and leaves the file as it is, when it is not a database (`corrupt`), is that of another application (`foreign`)
  * or was written by a later release (`newer`).
  *
+ * @example
+ * ```ts
+ * import { Heddle } from "heddle"
+ * import * as RunStoreSqlite from "heddle/store/RunStoreSqlite"
+ * import { Layer } from "effect"
+ *
+ * const HeddleLive = Heddle.layer().pipe(
+ *   Layer.provide(RunStoreSqlite.layer({ filename: "heddle.db", lockTimeout: "1 second" }))
+ * )
+ * ```
+ *
  * @since 0.1.0
  * @category layers
  */

@@ -11,7 +11,8 @@ import type { NeedsE, NeedsI, NeedsR, SkipBy, SkipOn, SkipThrough, Unless, Value
  * stored and resumed like its own, and are named by their path, as in `checkout/charge`. The child's errors and
  * requirements are the module's.
  *
- * - `input`: the child's run inputs; they are validated by its schemas before anything of it runs
+ * - `input`: the child's run inputs; they are validated by its schemas before anything of it runs. They are not stored:
+ *   a resume asks again, so it must be deterministic
  * - `onFailure`: `skip`: when the child fails the module is skipped instead, as in `make`
  * - `when`, `version`: as in `make`; it runs when all it needs has completed
  *

@@ -29,15 +29,16 @@ import type {
  * An Effect. It runs in a fiber of its own as soon as its join rule lets it, with the services, FiberRefs and the
  * interruption of the run, and may use `Run` and `Shared`.
  *
- * - `output`: the schema of what it gives; the encoding is taken when the module completes, before a dependant starts
+ * - `output`: the schema of what it gives; the encoding is taken when the module completes, before a dependant starts.
+ *   With `Schema.Void` it gives undefined, whatever `run` gave
  * - `join`: when it runs, given how its needs ended, and so what it is given; see `JoinRule`
  * - `when`: the branch of a route to which it belongs; it is skipped when the route picks another
  * - `error`: the schema of its error, so that the error itself is stored; without it `Failed` is
  * - `timeout`: of one attempt; the attempt is interrupted, its finalizers run, and the attempt fails
  * - `retry`: which failures start another attempt, and when: typed errors and `ModuleTimedOut`, never a defect
  * - `execution`: `atLeastOnce` (default): after a crash an attempt that was cut off is made again. `atMostOnce`: the
- *   start is committed before the attempt, and one that was cut off is not repeated but fails with `ModuleCutOff`; what
- *   fails in this process is retried as `retry` says
+ *   start of each attempt, also of a retry, is committed before it, and one that was cut off is not repeated but fails
+ *   with `ModuleCutOff`; what fails in this process is retried as `retry` says
  * - `onFailure`: what becomes of a failure that is not retried. `fail` (default): the module fails. `skip`: it is
  *   skipped, its error is kept, and `always` dependants are given it. A function: its Effect is run in the module's
  *   place, as part of its last attempt; then `error` is the schema of that Effect's error (should TypeScript compare it

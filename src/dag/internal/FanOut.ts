@@ -72,8 +72,9 @@ interface Options extends Common<Needs, AnyBranch, unknown, "fail" | "collect", 
  * run again; when the run is resumed `over` is asked again, and has to give the same list for the same needs.
  *
  * With `run` an item is an Effect in a fiber of its own, and `output`, `error`, `timeout`, `retry`, `limit` and
- * `priority` are those of an item, as in `make`. With `dag` an item is a child Dag with the inputs that `input` gives; its modules are named by
- * their path, `orders/3/approval`, and may wait for signals and times.
+ * `priority` are those of an item, as in `make`. With `dag` an item is a child Dag with the inputs that `input` gives;
+ * there is no `limit` and no `priority` then, since its modules have their own. They are named by their path,
+ * `orders/3/approval`, and may wait for signals and times.
  *
  * - `over`: must be deterministic; more items than the engine's `maxItems` fail the module, before any has run
  * - `concurrency`: how many items are under way at once; `unbounded` by default, always within the limit of the run

@@ -37,7 +37,8 @@ export const input = <const Name extends string, A, AR>(
  * it throws is a defect and fails the module.
  *
  * With an `output` schema the value is stored like that of `make`. Without one it is not stored: a resume computes it
- * again where something unfinished needs it, so it must be deterministic and cheap.
+ * again where something unfinished needs it, from what its needs are then, so it must be deterministic and cheap. With
+ * `join: "anySucceeded"` a schema is required, since more may have succeeded by then; the plan refuses it otherwise.
  *
  * - `join`: when it runs, given how its needs ended, and so what it is given; see `JoinRule`
  * - `when`: the branch of a route to which it belongs; it is skipped when the route picks another

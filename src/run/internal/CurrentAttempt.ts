@@ -4,7 +4,7 @@ import { TypeId, type Attempt } from "../../dag/CurrentModule.js"
 import { ModuleEnded } from "../../model/ModuleError.js"
 import type { RunId } from "../../model/RunId.js"
 import type { SharedValues } from "../../model/Transition.js"
-import type { SharedCells, Update } from "./SharedCells.js"
+import type { Seen, SharedCells, Update } from "./SharedCells.js"
 
 type Cells = { readonly [key: string]: unknown }
 
@@ -28,6 +28,8 @@ export class CurrentAttempt implements Attempt {
   readonly [TypeId]: typeof TypeId = TypeId
   /** In the order in which the attempt asked for them; they take effect when the module completes. */
   readonly updates: Array<Update> = []
+  /** By group, so that not all updates are applied again each time that it is looked at. */
+  private seen: Map<string, Seen> | undefined
   private ended = false
 
   constructor(
@@ -71,7 +73,14 @@ export class CurrentAttempt implements Attempt {
   }
 
   get(group: string, key: string) {
-    return this.whileIn(() => Effect.sync(() => this.cells.get(group, key, this.updates)))
+    return this.whileIn(() =>
+      Effect.sync(() => {
+        const seen = this.cells.see(group, this.updates, this.seen?.get(group))
+        this.seen ??= new Map()
+        this.seen.set(group, seen)
+        return seen.values[key]
+      })
+    )
   }
 
   update(group: string, f: (cells: Cells) => Cells) {

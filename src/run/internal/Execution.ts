@@ -31,8 +31,9 @@ export interface Execution extends Owner {
   readonly stop: (reason: StopReason) => void
   readonly isEnded: () => boolean
   readonly ending: () => Ending
-  /** Its outputs, or the causes of its failures. */
+  /** For when it has completed. */
   readonly outputs: () => { readonly [key: string]: unknown }
+  /** Of its modules that failed, by position. */
   readonly causes: Results.Causes
   readonly states: ModuleStates
 }

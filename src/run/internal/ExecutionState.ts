@@ -101,8 +101,8 @@ export interface ModuleStates {
 }
 
 /**
- * The live state of one run. The columns are changed in place, by this file alone; they live in a Ref and leave it only
- * as an immutable snapshot.
+ * The live state of one run. The columns are changed in place, by this file alone, and leave it only as an immutable
+ * snapshot.
  *
  * The methods are synchronous because the scheduler is: JavaScript runs each of them whole.
  */
@@ -111,7 +111,7 @@ export interface ExecutionState {
   readonly snapshot: Effect.Effect<RunSnapshot.RunSnapshot>
   readonly modules: (path: string, plan: Plan) => ModuleStates
   readonly shared: (values: SharedValues, at: number) => SharedTransition
-  /** The shared cells that have another value than their first, as JSON values. */
+  /** The shared cells that were changed, as JSON values. */
   readonly cells: () => RunSnapshot.RunSnapshot["shared"]
   readonly run: (status: RunStatus, epoch: number, at: number, until?: number) => RunTransition
 }

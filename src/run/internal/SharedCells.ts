@@ -26,14 +26,21 @@ interface Group {
   readonly values: { current: Values }
 }
 
+/** The `values` of a group: `base` with those of the first `count` updates that are of this group. */
+export interface Seen {
+  readonly base: Values
+  readonly count: number
+  readonly values: Values
+}
+
 /**
  * The shared cells of one Dag of a run, and through it those of the Dags that it is a child of. All methods are
  * synchronous, so that JavaScript runs each of them whole: no update is lost, and no two cells are seen torn.
  */
 export interface SharedCells {
   readonly find: (group: string) => Group | undefined
-  /** The value of a cell with the updates applied to it. */
-  readonly get: (group: string, key: string, updates: ReadonlyArray<Update>) => unknown
+  /** What an attempt sees of a group: its values with the updates applied. `before` is what it saw the last time. */
+  readonly see: (group: string, updates: ReadonlyArray<Update>, before: Seen | undefined) => Seen
   /** All updates take effect, or, when a value does not encode, none does. Throws what an update throws. */
   readonly commit: (updates: ReadonlyArray<Update>, live: boolean) => Either.Either<SharedValues, Unencodable>
 }
@@ -78,9 +85,18 @@ export const make = (
   const find = (name: string) => own.get(name) ?? parent?.find(name)
   return Either.right({
     find,
-    get: (group, key, updates) => apply(find, updates, group, false).get(known(find, group))![key],
+    see: (name, updates, before) => {
+      const group = known(find, name)
+      const base = group.values.current
+      let { count, values } = before?.base === base ? before : { count: 0, values: base }
+      for (; count < updates.length; count++) {
+        const update = updates[count]!
+        if (update.group === name) values = applyOne(group, values, update, false)
+      }
+      return { base, count, values }
+    },
     commit: (updates, live) => {
-      const applied = apply(find, updates, undefined, live)
+      const applied = apply(find, updates, live)
       const encoded = encode(applied)
       if (Either.isLeft(encoded)) return encoded
       const next = alwaysDecode ? decode(applied, encoded.right) : Either.right(applied)
@@ -99,35 +115,33 @@ const known = (find: (name: string) => Group | undefined, name: string): Group =
   return group
 }
 
-/** The values of each group after the updates; of `only` also where nothing changes it. */
+/** The values of a group after one update. */
+const applyOne = ({ cells }: Group, values: Values, { f, group }: Update, live: boolean): Values => {
+  const seen = Object.fromEntries(Object.entries(values).filter(([key]) => cells[key]!.live === live))
+  const patch = f(Object.freeze(seen))
+  const next = { ...values }
+  for (const [key, value] of Object.entries(patch)) {
+    if (!Object.hasOwn(seen, key)) {
+      throw new Error(
+        `an update of the shared group "${group}" gave "${key}", which is not one of its cells to update so`
+      )
+    }
+    const { merge } = cells[key]!
+    next[key] = merge === undefined ? value : merge(values[key], value)
+  }
+  return next
+}
+
+/** The values of each group after the updates. */
 const apply = (
   find: (name: string) => Group | undefined,
   updates: ReadonlyArray<Update>,
-  only: string | undefined,
   live: boolean
 ): ReadonlyMap<Group, Values> => {
   const after = new Map<Group, Values>()
-  if (only !== undefined) {
-    const group = known(find, only)
-    after.set(group, group.values.current)
-  }
-  for (const { f, group: name } of updates) {
-    if (only !== undefined && name !== only) continue
-    const group = known(find, name)
-    const values = after.get(group) ?? group.values.current
-    const seen = Object.fromEntries(Object.entries(values).filter(([key]) => group.cells[key]!.live === live))
-    const patch = f(Object.freeze(seen))
-    const next = { ...values }
-    for (const [key, value] of Object.entries(patch)) {
-      if (!Object.hasOwn(seen, key)) {
-        throw new Error(
-          `an update of the shared group "${name}" gave "${key}", which is not one of its cells to update so`
-        )
-      }
-      const { merge } = group.cells[key]!
-      next[key] = merge === undefined ? value : merge(values[key], value)
-    }
-    after.set(group, next)
+  for (const update of updates) {
+    const group = known(find, update.group)
+    after.set(group, applyOne(group, after.get(group) ?? group.values.current, update, live))
   }
   return after
 }
