@@ -104,7 +104,18 @@ export const make = (run: {
 })
 
 /**
- * The state of one module; `pending` for a module without transitions.
+ * The state of one module, by its path; `pending` for a module without transitions.
+ *
+ * @example
+ * ```ts
+ * import { Engine, RunId, RunSnapshot } from "heddle"
+ * import { Effect } from "effect"
+ *
+ * const status = Effect.map(
+ *   Engine.get(RunId.make("order-42")),
+ *   (run) => RunSnapshot.module(run, "lines/3/charge").status
+ * )
+ * ```
  *
  * @since 0.1.0
  * @category accessors
@@ -115,6 +126,14 @@ export const module = (snapshot: RunSnapshot, name: string): ModuleState =>
 /**
  * How many modules of the Dag itself are in each status; `pending` included, those inside of child Dags not. The numbers
  * add up to `total`.
+ *
+ * @example
+ * ```ts
+ * import { Engine, RunId, RunSnapshot } from "heddle"
+ * import { Effect } from "effect"
+ *
+ * const failed = Effect.map(Engine.get(RunId.make("order-42")), (run) => RunSnapshot.counts(run).failed)
+ * ```
  *
  * @since 0.1.0
  * @category accessors
@@ -224,6 +243,23 @@ export const reopenModule = ({ attempt, items }: ModuleState): ModuleState => ({
  * The snapshot after a transition. Pure and total: a transition that the snapshot already contains (its `seq` is not
  * later) or that may not follow (`ModuleStatus.canFollow`) changes no status. Live views, replay and every viewer use
  * this one function, so they cannot disagree.
+ *
+ * @example
+ * ```ts
+ * import type { Engine } from "heddle"
+ * import { RunSnapshot } from "heddle"
+ * import { Effect, Stream } from "effect"
+ *
+ * // every state that a run takes, from now on
+ * const states = (handle: Engine.Handle<unknown, unknown>) =>
+ *   Stream.unwrap(
+ *     Effect.map(handle.snapshot, (first) =>
+ *       Stream.scan(handle.changes, first, (state, change) =>
+ *         change._tag === "RunSnapshot" ? change : RunSnapshot.evolve(state, change)
+ *       )
+ *     )
+ *   )
+ * ```
  *
  * @since 0.1.0
  * @category transitions

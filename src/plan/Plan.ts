@@ -26,6 +26,15 @@ export { PlanInvalid, PlanIssue }
 export const maxDepth = 16
 
 /**
+ * How many signals a Dag may have, those inside of its child Dags counted for each module that runs these: their paths
+ * are stored with each run. A map counts once, however many items it has.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const maxSignals = 10_000
+
+/**
  * One module of a plan. `fingerprint` covers its name, its kind, its needs and how it joins them, its branch, its
  * schemas, what becomes of its failures, its child Dag and its `version`: neither its functions nor how fast, how often
  * or how many at a time it runs.
@@ -108,6 +117,11 @@ const compile = (dag: Dag.Any): Either.Either<Plan, PlanInvalid> => {
     const child = Traversal.childOf(definition)
     return child === undefined ? undefined : plans.get(child.dag)
   }
+  const signals = modules.reduce(
+    (count, { definition }) => count + (definition.kind === "signal" ? 1 : (childOf(definition)?.signals.length ?? 0)),
+    0
+  )
+  if (signals > maxSignals) report(PlanIssue.TooManySignals({ count: signals, max: maxSignals }))
   const groups = Validation.groupsOf(dag)
   const describe = ModuleFingerprint.make(report)
   const descriptions = modules.map((module) => describe.module(module, childOf(module.definition)?.fingerprint))

@@ -75,6 +75,8 @@ export type PlanIssue = Data.TaggedEnum<{
   }
   /** Child Dags are nested in this module `depth` deep. */
   TooDeep: { readonly module: string; readonly depth: number; readonly max: number }
+  /** So many signals, those inside of child Dags counted for each module that runs these, would be stored with each run. */
+  TooManySignals: { readonly count: number; readonly max: number }
 }>
 
 /**
@@ -145,7 +147,9 @@ const describe = (issue: PlanIssue, indent: string): string =>
     ChildInvalid: ({ dag, issues, module }) =>
       `the Dag "${dag}" of module "${module}" cannot be run:${list(issues, `${indent}  `)}`,
     TooDeep: ({ depth, max, module }) =>
-      `module "${module}" nests child Dags ${depth} deep, and at most ${max} are allowed: move modules of the inner ones up`
+      `module "${module}" nests child Dags ${depth} deep, and at most ${max} are allowed: move modules of the inner ones up`,
+    TooManySignals: ({ count, max }) =>
+      `it has ${count} signals with those of its child Dags, and at most ${max} are allowed: map over a list of what is waited for`
   })
 
 /**

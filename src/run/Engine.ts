@@ -214,7 +214,7 @@ export const resume = <O, I, E, R>(
  * `from` nor depend on them; everything else runs. Shared cells begin with their first values.
  *
  * The stored run may have ended in any way, be suspended, or be driven by anybody: then what is committed of it counts.
- * It stays as it is. `RunConflict`: the id of the new run is taken, whatever is stored under it.
+ * It stays as it is. `RunConflict`: the id of the new run is taken, also where its Dag and inputs are the same.
  *
  * **Interruption**: as for `execute`.
  *

@@ -398,6 +398,25 @@ describe("PlanIssue", () => {
       })
     )
 
+    it.effect("with more signals than may be stored with a run, counted wherever they are", () =>
+      Effect.gen(function* () {
+        const count = 100
+        const of = (make: (name: string) => Module.Any) =>
+          dagOf(...Array.from({ length: count }, (_, i) => make(`s${String(i)}`)))
+        const wide = of((name) => Module.signal(name, { value: Schema.Int }))
+        const input = () => ({}) as never
+        yield* Plan.make(of((name) => Module.map(name, { over: () => [1], dag: wide, input })))
+        const most = of((name) => Module.dag(name, { dag: wide, input }))
+        assert.lengthOf((yield* Plan.make(most)).signals, Plan.maxSignals)
+        const message = "it has 20000 signals with those of its child Dags, and at most 10000 are allowed"
+        yield* expectIssues(
+          dagOf(Module.dag("a", { dag: most, input }), Module.dag("b", { dag: most, input })),
+          [{ _tag: "TooManySignals", count: 20_000, max: 10_000 }],
+          [`- ${message}: map over a list of what is waited for`]
+        )
+      })
+    )
+
     it.effect("nested too deep in what is otherwise invalid, and everywhere at once", () =>
       Effect.gen(function* () {
         const invalid = Dag.make("invalid", { outputs: {} })
