@@ -40,17 +40,19 @@ export class InputInvalid extends Data.TaggedError("InputInvalid")<{
 }
 
 /**
- * A run with this id exists, with another Dag or other inputs. Nothing has run; choose another id.
+ * A run with this id exists, with another Dag or other inputs, or it was to be that of a rerun. Nothing has run; choose
+ * another id.
  *
  * @since 0.1.0
  * @category errors
  */
 export class RunConflict extends Data.TaggedError("RunConflict")<{
   readonly runId: RunId
-  readonly differs: "dag" | "input"
+  readonly differs: "dag" | "input" | "origin"
 }> {
   override get message() {
-    return `run "${this.runId}" exists with ${this.differs === "dag" ? "another Dag" : "other inputs"}: choose another id`
+    const how = { dag: " with another Dag", input: " with other inputs", origin: " and is not this rerun" }
+    return `run "${this.runId}" exists${how[this.differs]}: choose another id`
   }
 }
 
@@ -305,7 +307,8 @@ export class AlreadyDelivered extends Data.TaggedError("AlreadyDelivered")<{
 }
 
 /**
- * Nobody waits for the signal any more: its time ran out, or its module was skipped. The value was not delivered.
+ * Nobody waits for the signal any more: its time ran out, or its module was skipped or has failed. The value was not
+ * delivered.
  *
  * @since 0.1.0
  * @category errors

@@ -180,9 +180,9 @@ export const execute = <O, I, E, R>(
  * run again, what was running begins its next attempt. A run that is live in this process is waited for.
  *
  * A run that failed, was cancelled or timed out goes on from what is unfinished: modules that failed or were cancelled,
- * and those that were skipped for it, run again; nothing inside of a child Dag that ended for good does. One that
- * completed or was stopped is `RunFinished`. One that is suspended and not due stays so: `RunSuspended`. A resume that
- * is refused leaves the run as it is.
+ * and those that were skipped for it, run again; nothing inside of a child Dag or a map that ended for good does. One
+ * that completed or was stopped is `RunFinished`. One that is suspended and not due stays so: `RunSuspended`. A resume
+ * that is refused leaves the run as it is.
  *
  * **Interruption**: as for `execute`.
  *

@@ -1,6 +1,6 @@
 /** The stream of whoever starts a run. */
 import { assert, describe, it } from "@effect/vitest"
-import { Chunk, Effect, Exit, Fiber, Option, Queue, Ref, Schema, Stream, Supervisor } from "effect"
+import { Chunk, Effect, Exit, Fiber, Option, Queue, Ref, Schema, Stream, Supervisor, TestClock } from "effect"
 import { Dag, Engine, Module, Run, RunId, Shared, Timeline } from "heddle"
 import {
   alone,
@@ -13,7 +13,8 @@ import {
   statusesOf,
   statusOf,
   store,
-  storedRun
+  storedRun,
+  withTime
 } from "./Harness.js"
 
 class Bad extends Schema.TaggedError<Bad>()("Bad", { why: Schema.String }) {}
@@ -320,6 +321,69 @@ describe("a starter that is behind", () => {
       const exit = yield* Fiber.join(fiber)
       assert.isTrue(Exit.isFailure(exit))
     }).pipe(Effect.provide(alone()))
+  )
+
+  /** A module that says more than anybody may be behind, once it is allowed to. */
+  const noisy = (speak: Effect.Effect<void> = Effect.void) =>
+    Module.make("noisy", {
+      output: Schema.Void,
+      run: () => Effect.zipRight(speak, Effect.repeatN(Run.emit("token"), 2000))
+    })
+  /** Takes one event, and never another. */
+  const stall = <E, R>(stream: Stream.Stream<Engine.RunEvent, E, R>) =>
+    Effect.fork(Stream.runForEach(stream, () => Effect.never))
+
+  for (const end of ["is cancelled", "times out"] as const) {
+    it.effect(`does not keep a run that ${end} from being cleaned up`, () =>
+      Effect.gen(function* () {
+        let isClean = false
+        const cleanup = Module.make("cleanup", {
+          needs: { noisy: noisy() },
+          join: "always",
+          output: Schema.Void,
+          run: () => Effect.sync(() => void (isClean = true))
+        })
+        const dag = Dag.make("d", { outputs: { cleanup } })
+        const fiber = yield* stall(Engine.stream(dag, {}, { runId: id, timeout: "1 minute" }))
+        yield* quiet
+        assert.strictEqual(statusOf(yield* Engine.get(id), "noisy"), "running")
+        if (end === "is cancelled") yield* Engine.cancel(dag, id).pipe(withTime)
+        else yield* TestClock.adjust("1 minute")
+        yield* quiet
+        assert.isTrue(isClean)
+        const snapshot = yield* storedRun()
+        assert.strictEqual(snapshot.status, end === "is cancelled" ? "cancelled" : "timedOut")
+        assert.deepStrictEqual(statusesOf(snapshot), { cleanup: "completed", noisy: "cancelled" })
+        yield* Fiber.interrupt(fiber)
+      }).pipe(Effect.provide(alone()))
+    )
+  }
+
+  it.effect("keeps no permit of a limit that others wait for, and gets one when it has caught up", () =>
+    Effect.gen(function* () {
+      const limited = <const Name extends string>(name: Name, effect: Effect.Effect<void>) =>
+        Module.make(name, { output: Schema.Void, limit: "one", run: () => effect })
+      const [gate, speak] = yield* Effect.all([Effect.makeLatch(), Effect.makeLatch()])
+      const blocker = Dag.make("blocker", { outputs: { blocks: limited("blocks", gate.await) } })
+      const wants = limited("wants", Effect.void)
+      const behind = Dag.make("behind", { outputs: { noisy: noisy(speak.await), wants } })
+      const free = Dag.make("free", { outputs: { takes: limited("takes", Effect.void) } })
+      const blocking = yield* Engine.start(blocker, {})
+      yield* reaches(blocking, "blocks", "running")
+      const { allow, fiber } = yield* slowly(Engine.stream(behind, {}, { runId: id }))
+      yield* quiet
+      yield* speak.open
+      yield* quiet
+      const taking = yield* Effect.fork(Engine.execute(free, {}))
+      yield* quiet
+      assert.isTrue(Option.isNone(yield* Fiber.poll(taking)))
+      yield* gate.open
+      yield* Fiber.join(taking).pipe(withTime)
+      assert.strictEqual(statusOf(yield* Engine.get(id), "wants"), "scheduled")
+      yield* allow(3000)
+      assert.isTrue(Exit.isSuccess(yield* Fiber.join(fiber)))
+      assert.strictEqual(statusOf(yield* storedRun(), "wants"), "completed")
+    }).pipe(Effect.provide(alone({ limits: { one: 1 } })))
   )
 })
 

@@ -49,7 +49,13 @@ export const faults = (definition: Definition.Definition): ReadonlyArray<OptionF
 /** Computed again it would be given what has succeeded since as well. */
 const computedAgain = ({ join, output }: Definition.PureDefinition): ReadonlyArray<OptionFault> =>
   output === undefined && join === "anySucceeded"
-    ? [{ option: "output", value: output, reason: "what is made of the first success must be stored: give a schema" }]
+    ? [
+        {
+          option: "output",
+          value: output,
+          reason: "what `anySucceeded` makes of the first success must be stored: give a schema"
+        }
+      ]
     : []
 
 const faultsOfKind = (definition: Definition.Definition): ReadonlyArray<OptionFault> => {

@@ -7,7 +7,6 @@ import type { ModuleStatus } from "../../model/ModuleStatus.js"
 import { ModuleCutOff } from "../../model/ModuleError.js"
 import * as Telemetry from "../../model/Telemetry.js"
 import type { Failure, SharedValues, SkipReason } from "../../model/Transition.js"
-import * as Attempt from "./Attempt.js"
 import * as ChildModule from "./ChildModule.js"
 import type { CurrentAttempt } from "./CurrentAttempt.js"
 import * as EffectModule from "./EffectModule.js"
@@ -20,6 +19,8 @@ import * as Needs from "./Needs.js"
 import * as Results from "./Results.js"
 import * as RouteModule from "./RouteModule.js"
 import * as WaitingModule from "./WaitingModule.js"
+import * as Failures from "./Failures.js"
+import * as Values from "./Values.js"
 
 export const make = (loop: Loop, options: Options): Execution => {
   const { cells, onEnd, path, plan, recalled, state } = options
@@ -95,7 +96,7 @@ export const make = (loop: Loop, options: Options): Execution => {
     stored?: Failure
   ) => {
     const { definition } = plan.modules[index]!
-    const failure = stored ?? Attempt.failureOf(cause ?? Cause.empty, encoded)
+    const failure = stored ?? Failures.failureOf(cause ?? Cause.empty, encoded)
     if (cause !== undefined) causes.set(index, cause)
     if ("onFailure" in definition && definition.onFailure === "skip") return skip(index, { failure }, attempt)
     failed = true
@@ -243,15 +244,15 @@ export const make = (loop: Loop, options: Options): Execution => {
   const startPure = (index: number, definition: Definition.PureDefinition) => {
     const attempt = nextAttempt(index)
     const { output } = definition
-    let settling: Effect.Effect<Attempt.Settled, Attempt.Unencodable, unknown>
+    let settling: Effect.Effect<Values.Settled, Values.Unencodable, unknown>
     try {
       const value = definition.run(needsOf(index))
       if (output === undefined) return complete(index, attempt, value)
-      settling = Attempt.settle(output, value, settings.alwaysDecode)
+      settling = Values.settle(output, value, settings.alwaysDecode)
     } catch (defect) {
       return fail(index, attempt, Cause.die(defect))
     }
-    if (!Attempt.isSettled(settling)) {
+    if (!Values.isSettled(settling)) {
       // a schema that is not synchronous needs a fiber
       transition(index, "running", attempt)
       run(index, settling, ({ text, value }) => complete(index, attempt, value, { output: text, wait: "durable" }))
@@ -264,7 +265,7 @@ export const make = (loop: Loop, options: Options): Execution => {
   const commit = (index: number, { updates }: CurrentAttempt, then: (shared: SharedValues | undefined) => void) => {
     if (updates.length === 0) return then(undefined)
     const attempt = states.attemptOf(index)
-    let committed: Either.Either<SharedValues, Attempt.Unencodable>
+    let committed: Either.Either<SharedValues, Values.Unencodable>
     try {
       committed = cells.commit(updates, false)
     } catch (defect) {

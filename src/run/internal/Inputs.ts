@@ -4,7 +4,7 @@ import * as CanonicalJson from "../../model/CanonicalJson.js"
 import { InputInvalid, StoredValueInvalid, type Fault } from "../../model/RunError.js"
 import type { RunId } from "../../model/RunId.js"
 import type { Plan } from "../../plan/Plan.js"
-import * as Attempt from "./Attempt.js"
+import * as Values from "./Values.js"
 
 /** The inputs of a run: their values by position in the plan, and what is stored of them. */
 export interface Inputs {
@@ -32,7 +32,7 @@ export const encode = (
       if (definition.kind !== "input") continue
       unknown.delete(name)
       const value = Object.hasOwn(record, name) ? record[name] : undefined
-      const encoded = yield* Effect.either(Attempt.settle(definition.schema, value, alwaysDecode))
+      const encoded = yield* Effect.either(Values.settle(definition.schema, value, alwaysDecode))
       if (Either.isRight(encoded)) {
         values.set(index, encoded.right.value)
         texts.push([name, encoded.right.text])
@@ -59,7 +59,7 @@ export const decode = (
     for (const [index, { definition, name }] of plan.modules.entries()) {
       if (definition.kind !== "input") continue
       const value = yield* Effect.mapError(
-        Attempt.decode(definition.schema, texts[name] ?? null),
+        Values.decode(definition.schema, texts[name] ?? null),
         (faults) => new StoredValueInvalid({ runId, module: name, faults })
       )
       values.set(index, value)

@@ -231,7 +231,7 @@ export const make = ({ engine, lease, notify, registry, released, scope, signals
           (live) => Effect.as(unchanged(plan, runId)(live.plan), { handle: live.handle, live }),
           (entry) =>
             Effect.gen(function* () {
-              const run = yield* get(runId)
+              const run = yield* restore(get(runId))
               yield* unchanged(plan, runId)(run.snapshot)
               if (isEnded(run.snapshot.status)) return { handle: yield* doneHandle(run.snapshot) }
               const driven = yield* takeOver(plan, runId, entry, restore, { options: {}, isCancelled: true })

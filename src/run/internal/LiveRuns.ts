@@ -128,7 +128,7 @@ export const make = Effect.fnUntraced(function* (engine: EngineOptions<ReadonlyA
       const check = unchanged(plan, runId)
       const begin = (entry: Entry): Effect.Effect<Obtained, ResumeFailure, unknown> =>
         Effect.gen(function* () {
-          const run = yield* get(runId)
+          const run = yield* restore(get(runId))
           const { status } = run.snapshot
           if (isEnded(status) && !isResumable(status)) return yield* new RunFinished({ runId, status })
           yield* check(run.snapshot)
@@ -157,7 +157,7 @@ export const make = Effect.fnUntraced(function* (engine: EngineOptions<ReadonlyA
       yield* Policy.check(options)
       const plan = yield* Plan.make(dag)
       yield* Policy.checkLimits(plan, limits)
-      const run = yield* get(runId)
+      const run = yield* restore(get(runId))
       yield* unchanged(plan, runId)(run.snapshot)
       const newId = options.runId ?? (yield* randomId)
       const at = yield* Clock.currentTimeMillis
@@ -167,7 +167,7 @@ export const make = Effect.fnUntraced(function* (engine: EngineOptions<ReadonlyA
       return yield* registry.obtain(
         newId,
         restore,
-        () => new RunConflict({ runId: newId, differs: "input" }),
+        () => new RunConflict({ runId: newId, differs: "origin" }),
         (entry) =>
           Effect.gen(function* () {
             const opened = yield* lease.open({
@@ -180,7 +180,7 @@ export const make = Effect.fnUntraced(function* (engine: EngineOptions<ReadonlyA
               signals: JSON.stringify(plan.signals),
               seed
             })
-            if (opened._tag === "Exists") return yield* new RunConflict({ runId: newId, differs: "input" })
+            if (opened._tag === "Exists") return yield* new RunConflict({ runId: newId, differs: "origin" })
             return yield* driveOn(plan, opened.held, entry, restore, { options })
           })
       )

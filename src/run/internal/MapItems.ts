@@ -1,15 +1,12 @@
 import * as Cause from "effect/Cause"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
-import { CurrentModule } from "../../dag/CurrentModule.js"
 import type * as Definition from "../../dag/Definition.js"
 import * as Telemetry from "../../model/Telemetry.js"
 import type { Failure, SharedValues } from "../../model/Transition.js"
 import type { Plan } from "../../plan/Plan.js"
-import * as Attempt from "./Attempt.js"
-import { CurrentAttempt } from "./CurrentAttempt.js"
+import * as Attempts from "./Attempts.js"
 import type { ChildEvents, RunOptions, StopReason } from "./Execution.js"
 import type { Detail } from "./ExecutionState.js"
 import * as Inputs from "./Inputs.js"
@@ -17,6 +14,8 @@ import type { Loop, Owner } from "./Loop.js"
 import type { EndedItem } from "./Recall.js"
 import * as Results from "./Results.js"
 import type { SharedCells } from "./SharedCells.js"
+import * as Failures from "./Failures.js"
+import type * as Values from "./Values.js"
 
 /** Why a map failed; `failure` where it was stored before, and then `cause` only where the error could be decoded. */
 export interface MapFailure {
@@ -126,7 +125,7 @@ export const make = (loop: Loop, options: Options): MapItems => {
   }
 
   const fail = (item: number, cause: Cause.Cause<unknown>, encoded: unknown) => {
-    const kept = Attempt.failureOf(cause, encoded)
+    const kept = Failures.failureOf(cause, encoded)
     emit(item, "failed", { failure: kept }, null)
     if (collect) {
       results[item] = Results.storedEnding(module, kept, cause)
@@ -182,52 +181,20 @@ export const make = (loop: Loop, options: Options): MapItems => {
   }
 
   const startEffect = (item: number, definition: Definition.MapDefinition["each"] & { readonly kind: "effect" }) => {
-    const { error, output, retry, timeout } = definition
-    const slot = { current: new CurrentAttempt(loop.host, cells, module, item, 1) }
-    let encoded: unknown
-    let begunOnce = false
-    const effect = Attempt.make({
+    const { effect, encodedError, slot } = Attempts.make({
+      host: loop.host,
+      cells,
       module,
-      output,
-      timeout: timeout === undefined ? undefined : Duration.decode(timeout),
-      run: (attempt) => {
-        if (!begunOnce) {
-          begunOnce = true
-          return definition.run(items[item], needs, item)
-        }
-        slot.current.end()
-        slot.current = new CurrentAttempt(loop.host, cells, module, item, attempt)
-        return Effect.provideService(
-          Effect.suspend(() => definition.run(items[item], needs, item)),
-          CurrentModule,
-          slot.current
-        )
-      },
+      item,
+      definition,
+      run: () => definition.run(items[item], needs, item),
       fallback: undefined,
       first: 1,
       delay: 0,
       alwaysDecode: settings.alwaysDecode,
       before: undefined,
-      retry:
-        retry === undefined
-          ? undefined
-          : {
-              schedule: retry,
-              onAttempt: () =>
-                Effect.sync(() => {
-                  encoded = undefined
-                }),
-              onDelay: () => slot.current.end()
-            },
-      error:
-        error === undefined
-          ? undefined
-          : {
-              schema: error,
-              onError: (error) => {
-                encoded = error
-              }
-            }
+      onAttempt: () => Effect.void,
+      onDelay: () => {}
     })
     run(
       item,
@@ -235,7 +202,7 @@ export const make = (loop: Loop, options: Options): MapItems => {
       ({ text, value }) => {
         const { updates } = slot.current
         if (updates.length === 0) return complete(item, value, text)
-        let committed: Either.Either<SharedValues, Attempt.Unencodable>
+        let committed: Either.Either<SharedValues, Values.Unencodable>
         try {
           committed = cells.commit(updates, false)
         } catch (defect) {
@@ -244,7 +211,7 @@ export const make = (loop: Loop, options: Options): MapItems => {
         if (Either.isRight(committed)) complete(item, value, text, committed.right)
         else fail(item, Cause.fail(committed.left), undefined)
       },
-      { slot, limit, encodedError: error === undefined ? undefined : () => encoded }
+      { slot, limit, encodedError }
     )
   }
 

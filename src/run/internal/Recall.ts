@@ -11,12 +11,12 @@ import type { StoreError } from "../../model/StoreError.js"
 import { Failure } from "../../model/Transition.js"
 import type { Plan, PlannedModule } from "../../plan/Plan.js"
 import type { ItemRow } from "../../state/Timeline.js"
-import * as Attempt from "./Attempt.js"
 import * as Inputs from "./Inputs.js"
 import * as Needs from "./Needs.js"
 import * as Results from "./Results.js"
 import type { SharedCells } from "./SharedCells.js"
 import * as Cells from "./SharedCells.js"
+import * as Values from "./Values.js"
 
 /** How an item ended, as it is stored: `cause` where its error could be decoded. */
 export interface EndedItem {
@@ -122,7 +122,7 @@ export const make = (plan: Plan, inputs: ReadonlyMap<number, unknown>, source: S
         if (definition.kind === "input") continue
         if (schema !== undefined) {
           if (!isRecalled(i)) continue
-          values[i] = yield* Effect.mapError(Attempt.decode(schema, texts.get(module) ?? null), (faults) =>
+          values[i] = yield* Effect.mapError(Values.decode(schema, texts.get(module) ?? null), (faults) =>
             invalid(module, faults)
           )
         } else if (definition.kind === "pure") {
@@ -223,7 +223,7 @@ export const make = (plan: Plan, inputs: ReadonlyMap<number, unknown>, source: S
           items[index] = { exit: Results.storedEnding(module, kept, cause), seq, failure: kept, cause }
         } else if (each.kind === "dag") completed.set(index, seq)
         else {
-          const value = yield* Effect.mapError(Attempt.decode(each.output, output), (faults) =>
+          const value = yield* Effect.mapError(Values.decode(each.output, output), (faults) =>
             invalid(
               module,
               faults.map((fault) => ({ ...fault, path: [index, ...fault.path] }))

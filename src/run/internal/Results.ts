@@ -19,8 +19,8 @@ import type { RunPolicy } from "../../model/RunPolicy.js"
 import * as RunSnapshot from "../../model/RunSnapshot.js"
 import type { Failure } from "../../model/Transition.js"
 import type { Plan } from "../../plan/Plan.js"
-import * as Attempt from "./Attempt.js"
 import type { ModuleStates } from "./ExecutionState.js"
+import * as Values from "./Values.js"
 
 /** What a run gives: the record of its outputs, or the causes of its failure. Types are erased. */
 export type Result = Exit.Exit<unknown, unknown>
@@ -211,7 +211,7 @@ export const storedCause = (
 ): Effect.Effect<Cause.Cause<unknown> | undefined, never, unknown> => {
   const schema = errorSchema(definition)
   if (failure?.error === undefined || schema === undefined) return Effect.succeed(undefined)
-  return Effect.map(Effect.either(Attempt.decode(schema, JSON.stringify(failure.error))), (error) =>
+  return Effect.map(Effect.either(Values.decode(schema, JSON.stringify(failure.error))), (error) =>
     Either.isRight(error) ? Cause.fail(error.right) : undefined
   )
 }

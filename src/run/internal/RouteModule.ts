@@ -2,9 +2,9 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import type * as Definition from "../../dag/Definition.js"
 import { RouteUnmatched } from "../../model/ModuleError.js"
-import * as Attempt from "./Attempt.js"
 import { CurrentAttempt } from "./CurrentAttempt.js"
 import type { DagContext } from "./Execution.js"
+import * as Failures from "./Failures.js"
 
 /** A module that picks a branch: the choice is its output. */
 export const start = (dag: DagContext, index: number, definition: Definition.RouteDefinition): void => {
@@ -23,7 +23,7 @@ export const start = (dag: DagContext, index: number, definition: Definition.Rou
     (chosen) => {
       const branch = branches.find((branch) => branch === chosen) ?? definition.default
       if (branch === undefined) {
-        const rendered = Attempt.guarded(() => JSON.stringify(chosen) ?? String(chosen), `a ${typeof chosen}`)
+        const rendered = Failures.guarded(() => JSON.stringify(chosen) ?? String(chosen), `a ${typeof chosen}`)
         return dag.fail(index, attempt, Cause.fail(new RouteUnmatched({ module, chosen: rendered, branches })))
       }
       dag.commit(index, slot.current, (shared) =>

@@ -7,7 +7,7 @@ import type * as Shared from "../../dag/Shared.js"
 import * as CanonicalJson from "../../model/CanonicalJson.js"
 import type { Fault } from "../../model/RunError.js"
 import type { SharedValues } from "../../model/Transition.js"
-import { Unencodable } from "./Attempt.js"
+import { Unencodable } from "./Values.js"
 
 type Values = { readonly [key: string]: unknown }
 

@@ -13,9 +13,9 @@ import type { RunId } from "../../model/RunId.js"
 import * as SignalPaths from "../../model/SignalPaths.js"
 import { isEnded } from "../../model/Transition.js"
 import type { Signals } from "../../state/Signals.js"
-import * as Attempt from "./Attempt.js"
 import type { SignalState } from "./Loop.js"
 import type { Registry } from "./Registry.js"
+import * as Values from "./Values.js"
 
 export interface Services {
   readonly registry: Registry
@@ -31,7 +31,7 @@ export const make =
       const path = within === undefined ? name : `${within}/${name}`
       if (definition.kind !== "signal") return yield* new UnknownSignal({ runId, signal: path })
       const text = yield* Effect.mapError(
-        Attempt.encode(definition.value, value),
+        Values.encode(definition.value, value),
         ({ faults }) => new SignalInvalid({ runId, signal: path, faults })
       )
       const state: SignalState = { closed: false, value: text }

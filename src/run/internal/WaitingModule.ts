@@ -6,9 +6,10 @@ import { DurationInvalid } from "../../model/ModuleError.js"
 import { ModuleTimedOut } from "../../model/ModuleTimedOut.js"
 import * as Millis from "../../model/Millis.js"
 import { StoredValueInvalid } from "../../model/RunError.js"
-import * as Attempt from "./Attempt.js"
 import type { DagContext } from "./Execution.js"
 import type { SignalState } from "./Loop.js"
+import * as Failures from "./Failures.js"
+import * as Values from "./Values.js"
 
 /** A module that waits for a value from outside. */
 export const startSignal = (dag: DagContext, index: number, definition: Definition.SignalDefinition): void => {
@@ -27,7 +28,7 @@ export const startSignal = (dag: DagContext, index: number, definition: Definiti
     dag.run(
       index,
       Effect.mapError(
-        Attempt.decode(definition.value, text),
+        Values.decode(definition.value, text),
         (faults) => new StoredValueInvalid({ runId: settings.runId, module, faults })
       ),
       (value) => dag.complete(index, attempt, value, { output: text, wait: "durable" })
@@ -39,7 +40,7 @@ export const startSignal = (dag: DagContext, index: number, definition: Definiti
     }
     dag.run(
       index,
-      Effect.suspend(() => Attempt.settle(definition.value, onTimeout(), settings.alwaysDecode)),
+      Effect.suspend(() => Values.settle(definition.value, onTimeout(), settings.alwaysDecode)),
       ({ text, value }) => dag.complete(index, attempt, value, { output: text, wait: "durable" })
     )
   }
@@ -73,7 +74,7 @@ export const startSleep = (dag: DagContext, index: number, definition: Definitio
     if (checked === undefined) {
       const invalid = new DurationInvalid({
         module: dag.pathOf(index),
-        duration: Attempt.guarded(() => String(given), `a ${typeof given}`)
+        duration: Failures.guarded(() => String(given), `a ${typeof given}`)
       })
       return dag.fail(index, attempt, Cause.fail(invalid))
     }
