@@ -13,12 +13,12 @@ export interface VirtualClock {
 }
 
 /** Everything that does not wait for time has happened: the scheduler of Effect goes on in microtasks. */
-export const rest: Effect.Effect<void> = Effect.repeatN(
+const rest: Effect.Effect<void> = Effect.repeatN(
   Effect.async<void>((resume) => void setImmediate(() => resume(Effect.void))),
   2
 )
 
-export const make = (): VirtualClock => {
+const make = (): VirtualClock => {
   let now = 0
   const sleepers = new Set<{ readonly at: number; readonly wake: () => void }>()
 

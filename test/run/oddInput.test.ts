@@ -145,13 +145,14 @@ describe("a map over a list that the engine refuses", () => {
       const gate = yield* Deferred.make<void>()
       let ran = 0
       const mapped = Module.map("mapped", {
-        over: function* () {
-          try {
-            yield* [1, 2, 3]
-          } finally {
-            throw new Error("closing")
-          }
-        },
+        over: () => ({
+          [Symbol.iterator]: () => ({
+            next: () => ({ done: false, value: 1 }),
+            return: () => {
+              throw new Error("closing")
+            }
+          })
+        }),
         output: Schema.Int,
         run: (n) => Effect.succeed(n)
       })

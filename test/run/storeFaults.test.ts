@@ -60,6 +60,24 @@ describe("a resume of a failed run that is refused", () => {
       })
     )
   }
+
+  it.scoped("leaves the run as it was, when it is interrupted while the store is read", () =>
+    Effect.gen(function* () {
+      const stored = yield* memory
+      const { dag } = failing()
+      yield* Effect.flip(Engine.execute(dag, {}, { runId: id })).pipe(Effect.provide(engineOver(stored)))
+      const before = Option.getOrThrow(yield* stored.get(id))
+      const hangs = yield* Deferred.make<void>()
+      const slow: Store = {
+        ...stored,
+        outputs: () => Effect.zipRight(Deferred.succeed(hangs, undefined), Effect.never)
+      }
+      const resuming = yield* Effect.fork(Engine.resume(dag, id).pipe(Effect.provide(engineOver(slow))))
+      yield* Deferred.await(hangs)
+      yield* Fiber.interrupt(resuming)
+      assert.deepStrictEqual(Option.getOrThrow(yield* stored.get(id)), before)
+    })
+  )
 })
 
 describe("a store that fails while the result of a run that has ended is read", () => {

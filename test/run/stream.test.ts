@@ -401,7 +401,7 @@ describe("a starter's stream that is closed", () => {
           ran.push("second")
           yield* Run.emit("second")
           if (!(yield* Ref.get(open))) {
-            yield* Effect.onInterrupt(Effect.never, () => Effect.sync(() => finalized.push("second")))
+            return yield* Effect.onInterrupt(Effect.never, () => Effect.sync(() => finalized.push("second")))
           }
           return first + 1
         })

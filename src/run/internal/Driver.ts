@@ -215,7 +215,7 @@ export const start = (drive: Drive): Effect.Effect<Driven, never, unknown> =>
     // a fiber forked in an interruptible region can be interrupted before its first step, and would never end the run
   }).pipe(Effect.uninterruptible)
 
-export const isWriteError = (error: unknown): error is WriteError =>
+const isWriteError = (error: unknown): error is WriteError =>
   error instanceof RunLost || error instanceof WriteFailed || error instanceof WriterClosed
 
 /** A run that was cancelled may have ended in any way; only that its end could not be written is an error. */

@@ -95,7 +95,7 @@ const checkInvariants = (graph: RandomGraph.Graph, driven: Driven) => {
 }
 
 /** Whether more than the invariants can be told of a run. */
-export const isTold = (expected: Expected, { history }: Driven) =>
+const isTold = (expected: Expected, { history }: Driven) =>
   // an attempt that is made at most once and was cut off is another failure
   !expected.isChance && !history.some((entry) => "failure" in entry && entry.failure?.kind === "cutOff")
 

@@ -7,7 +7,7 @@ import * as Values from "./Values.js"
 
 export class Boom extends Schema.TaggedError<Boom>()("Boom", { at: Schema.Int }) {}
 
-export const stats = Shared.make("stats", {
+const stats = Shared.make("stats", {
   total: Shared.cell(Schema.Int, 0),
   best: Shared.cell(Schema.Int, 0, { merge: Math.max }),
   ticks: Shared.live(Schema.Int, 0)
@@ -16,7 +16,7 @@ export const stats = Shared.make("stats", {
 /** The name of the limit. */
 export const limit = "gate"
 
-export const local = Shared.make("local", { sum: Shared.cell(Schema.Int, 0) })
+const local = Shared.make("local", { sum: Shared.cell(Schema.Int, 0) })
 
 /** What the modules of a run tell. */
 export interface Trace {
