@@ -26,7 +26,7 @@ import type { StateWriter } from "../state/StateWriter.js"
 import type { RunFilter, RunSummary, Timeline } from "../state/Timeline.js"
 import type { CancelError, Handle, RerunError, ResumeError, RunError, StartError } from "./Handle.js"
 import { defaults, type Options } from "./EngineOptions.js"
-import * as LiveRuns from "./internal/LiveRuns.js"
+import * as EngineService from "./internal/EngineService.js"
 import type { RunEvent } from "./RunEvent.js"
 import type { RunOptions } from "./RunOptions.js"
 
@@ -435,7 +435,7 @@ export const layer = <const D extends ReadonlyArray<Dag.Any> = readonly []>(
     Engine,
     // the outputs, errors and requirements of a Dag are in its type alone
     Effect.map(
-      Effect.orDie(LiveRuns.make({ ...defaults, ...options })),
+      Effect.orDie(EngineService.make({ ...defaults, ...options })),
       (runs) => runs as unknown as typeof Engine.Service
     )
   )

@@ -29,7 +29,7 @@ import * as Scheduler from "./Scheduler.js"
 import * as SharedCells from "./SharedCells.js"
 import * as Spans from "./Spans.js"
 
-/** A handle with its types erased: what the registry of live runs keeps. */
+/** A handle with its types erased: what is kept of a live run. */
 export type ErasedHandle = Handle<unknown, unknown>
 
 export interface Drive {

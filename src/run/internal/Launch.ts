@@ -22,7 +22,7 @@ import * as Inputs from "./Inputs.js"
 import type { SignalState } from "./Loop.js"
 import * as Policy from "./Policy.js"
 import * as Recall from "./Recall.js"
-import type { Entry, Obtained, Registry, Restore } from "./Registry.js"
+import type { Entry, Obtained, LiveRuns, Restore } from "./LiveRuns.js"
 import * as Results from "./Results.js"
 
 interface Begin {
@@ -57,7 +57,7 @@ export interface Services {
   readonly lease: typeof RunLease.Service
   readonly timeline: typeof Timeline.Service
   readonly signals: typeof Signals.Service
-  readonly registry: Registry
+  readonly liveRuns: LiveRuns
   readonly engine: Driver.Drive["engine"]
   /** The drivers run in it. */
   readonly scope: Scope.Scope
@@ -68,7 +68,7 @@ export interface Services {
 }
 
 /** How runs come to be driven: from their beginning, from what is stored of them, and to their cancellation. */
-export const make = ({ engine, lease, notify, registry, released, scope, signals, timeline, writer }: Services) => {
+export const make = ({ engine, lease, notify, liveRuns, released, scope, signals, timeline, writer }: Services) => {
   /** Writes what is queued, then lets go of the run: for a limited time, so that a store that hangs holds up nobody. */
   const letGo = (claim: Claim) =>
     Effect.zipRight(writer.flush, lease.release(claim)).pipe(
@@ -94,7 +94,7 @@ export const make = ({ engine, lease, notify, registry, released, scope, signals
     Effect.gen(function* () {
       const { entry, held, input, plan } = run
       const { runId } = run.snapshot
-      const removed = registry.remove(runId, entry)
+      const removed = liveRuns.remove(runId, entry)
       const driven = yield* Driver.start({
         plan,
         snapshot: run.snapshot,
@@ -225,7 +225,7 @@ export const make = ({ engine, lease, notify, registry, released, scope, signals
   const cancelStored = (plan: Plan.Plan, runId: RunId) =>
     Effect.uninterruptibleMask((restore) =>
       Effect.gen(function* () {
-        const obtained = yield* registry.obtain(
+        const obtained = yield* liveRuns.obtain(
           runId,
           restore,
           (live) => Effect.as(unchanged(plan, runId)(live.plan), { handle: live.handle, live }),

@@ -14,18 +14,18 @@ import * as SignalPaths from "../../model/SignalPaths.js"
 import { isEnded } from "../../model/Transition.js"
 import type { Signals } from "../../state/Signals.js"
 import type { SignalState } from "./Loop.js"
-import type { Registry } from "./Registry.js"
+import type { LiveRuns } from "./LiveRuns.js"
 import * as Values from "./Values.js"
 
 export interface Services {
-  readonly registry: Registry
+  readonly liveRuns: LiveRuns
   readonly signals: typeof Signals.Service
   readonly notify: Effect.Effect<void>
 }
 
 /** Commits a signal, and tells whoever can act on it. */
 export const make =
-  ({ notify, registry, signals }: Services) =>
+  ({ notify, liveRuns, signals }: Services) =>
   (runId: RunId, { definition, name }: Module.Any, value: unknown, within: string | undefined) =>
     Effect.gen(function* () {
       const path = within === undefined ? name : `${within}/${name}`
@@ -35,7 +35,7 @@ export const make =
         ({ faults }) => new SignalInvalid({ runId, signal: path, faults })
       )
       const state: SignalState = { closed: false, value: text }
-      const live = yield* registry.live(runId)
+      const live = yield* liveRuns.find(runId)
       const refuse = (was: SignalState | undefined) =>
         was === undefined
           ? Effect.void
@@ -63,7 +63,7 @@ export const make =
           yield* refuse(settled.was)
       }
       // the driver may have come while the signal was on its way
-      const driving = yield* registry.live(runId)
+      const driving = yield* liveRuns.find(runId)
       if (Option.isSome(driving)) driving.value.driven.deliver(path, state)
       else yield* notify
     })

@@ -7,7 +7,7 @@ import type { RunId } from "../../model/RunId.js"
 import { StoreError } from "../../model/StoreError.js"
 import type { RunLease, RunRow } from "../../state/RunLease.js"
 import type { Signals } from "../../state/Signals.js"
-import type { LiveRun } from "./Registry.js"
+import type { LiveRun } from "./LiveRuns.js"
 import { longestSleep } from "./Timers.js"
 
 /** Runs that are looked at together. */

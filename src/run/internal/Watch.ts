@@ -12,13 +12,13 @@ import { isEnded } from "../../model/Transition.js"
 import type { Timeline } from "../../state/Timeline.js"
 import type { RunEvent } from "../RunEvent.js"
 import * as EventFeed from "./EventFeed.js"
-import type { Obtained, Registry } from "./Registry.js"
+import type { Obtained, LiveRuns } from "./LiveRuns.js"
 
 /** Transitions that are read from the store at once. */
 const page = 1000
 
 interface Sources {
-  readonly registry: Registry
+  readonly liveRuns: LiveRuns
   readonly timeline: typeof Timeline.Service
   /** How often a run that another process drives is looked at. */
   readonly poll: Duration.DurationInput
@@ -31,7 +31,7 @@ type Pulled = ReadonlyArray<RunEvent>
  * was before, or was missed, comes from the store.
  */
 export const events = (
-  { poll, registry, timeline }: Sources,
+  { poll, liveRuns, timeline }: Sources,
   runId: RunId,
   from: number
 ): Stream.Stream<RunEvent, UnknownRun | StoreError> =>
@@ -64,7 +64,7 @@ export const events = (
         })
 
       const attach = Effect.gen(function* () {
-        const live = yield* registry.live(runId)
+        const live = yield* liveRuns.find(runId)
         if (Option.isNone(live)) return undefined
         const { feed } = live.value.driven
         const viewing = feed.view(false)
@@ -107,7 +107,7 @@ export const events = (
         })
 
       const offline = Effect.gen(function* () {
-        const version = yield* registry.version
+        const version = yield* liveRuns.version
         // the store first: what the live feed gives then begins before the end of what was read
         const attached = yield* attach
         const read = yield* stored
@@ -126,7 +126,7 @@ export const events = (
           yield* Ref.set(ended, true)
           return []
         }
-        yield* Effect.raceFirst(registry.changedSince(version), Effect.sleep(poll))
+        yield* Effect.raceFirst(liveRuns.changedSince(version), Effect.sleep(poll))
         return []
       })
 

@@ -1,0 +1,271 @@
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as ExecutionStrategy from "effect/ExecutionStrategy"
+import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
+import * as Random from "effect/Random"
+import * as Scope from "effect/Scope"
+import type * as Dag from "../../dag/Dag.js"
+import type * as Module from "../../dag/Module.js"
+import { RunConflict, RunFinished, type DagChanged, type UnknownRun } from "../../model/RunError.js"
+import { RunId } from "../../model/RunId.js"
+import { isEnded, isResumable } from "../../model/Transition.js"
+import * as Plan from "../../plan/Plan.js"
+import { RunLease, type RunRow, type Seed } from "../../state/RunLease.js"
+import { Signals } from "../../state/Signals.js"
+import { StateWriter } from "../../state/StateWriter.js"
+import { Timeline } from "../../state/Timeline.js"
+import type { Options as EngineOptions } from "../EngineOptions.js"
+import type { RunOptions } from "../RunOptions.js"
+import * as Inputs from "./Inputs.js"
+import * as Launch from "./Launch.js"
+import * as Limits from "./Limits.js"
+import * as Policy from "./Policy.js"
+import type * as Recall from "./Recall.js"
+import * as LiveRuns from "./LiveRuns.js"
+import type { Entry, Obtained, Restore } from "./LiveRuns.js"
+import * as Rerun from "./Rerun.js"
+import * as SignalDelivery from "./SignalDelivery.js"
+import * as Waker from "./Waker.js"
+import * as Watch from "./Watch.js"
+
+/**
+ * The engine: begins runs, finds them again, and drives them on.
+ *
+ * The types of a Dag's outputs, errors and requirements are erased here; `Engine` gives them back.
+ */
+export const make = Effect.fnUntraced(function* (engine: EngineOptions<ReadonlyArray<Dag.Any>>) {
+  yield* Policy.checkEngine(engine)
+  const writer = yield* StateWriter
+  const lease = yield* RunLease
+  const timeline = yield* Timeline
+  const signals = yield* Signals
+  const owned = new Map((yield* Effect.forEach(engine.dags, Plan.make)).map((plan) => [plan.fingerprint, plan]))
+  const limits = Limits.make(engine.limits)
+  for (const plan of owned.values()) yield* Policy.checkLimits(plan, limits)
+  // closing interrupts the runs all at once: their finalizers do not wait for each other
+  const scope = yield* Scope.fork(yield* Effect.scope, ExecutionStrategy.parallel)
+  const liveRuns = yield* LiveRuns.make
+  const environment = yield* Effect.context<never>()
+  const notify = Effect.suspend(() => waker.notify)
+  const { cancelStored, doneHandle, driveOn, fresh, get, recall, sourceOf, stored, takeOver, unchanged } = Launch.make({
+    writer,
+    lease,
+    timeline,
+    signals,
+    liveRuns,
+    engine: { alwaysDecode: engine.alwaysDecode, maxItems: engine.maxItems, limits },
+    scope,
+    notify,
+    released: owned.size === 0 ? Effect.void : notify
+  })
+  const signal = SignalDelivery.make({ liveRuns, signals, notify })
+
+  const isDue = (run: { readonly until?: number | undefined }) =>
+    Effect.map(Clock.currentTimeMillis, (now) => run.until !== undefined && run.until <= now)
+
+  const start = (dag: Dag.Any, given: unknown, options: RunOptions, restore: Restore, isWatched = false) =>
+    Effect.gen(function* () {
+      yield* Policy.check(options)
+      const plan = yield* Plan.make(dag)
+      yield* Policy.checkLimits(plan, limits)
+      const inputs = yield* restore(Inputs.encode(plan, given, engine.alwaysDecode))
+      const runId = options.runId ?? (yield* randomId)
+      const input = inputs.text
+      const { dag: name, fingerprint, modules } = plan
+      const conflict = (run: { readonly fingerprint: string; readonly input: string }) =>
+        run.fingerprint !== fingerprint
+          ? new RunConflict({ runId, differs: "dag" })
+          : run.input !== input
+            ? new RunConflict({ runId, differs: "input" })
+            : Effect.void
+
+      const policy = Policy.of(options, {
+        concurrency: "unbounded",
+        onFailure: "failFast",
+        durability: engine.durability
+      })
+      const begin = (entry: Entry) =>
+        Effect.gen(function* () {
+          const startedAt = yield* Clock.currentTimeMillis
+          const run = { plan, input, policy, entry, isWatched }
+          if (policy.durability === "memory") return yield* fresh({ ...run, held: undefined }, runId, inputs, startedAt)
+          const opened = yield* lease.open({
+            runId,
+            dag: name,
+            fingerprint,
+            total: modules.length,
+            input,
+            policy: JSON.stringify(policy),
+            signals: JSON.stringify(plan.signals)
+          })
+          if (opened._tag === "Created") return yield* fresh({ ...run, held: opened.held }, runId, inputs, startedAt)
+          yield* conflict(opened.run)
+          const waits =
+            opened.run.status === "suspended" && !(opened.run.wakeAt !== null && opened.run.wakeAt <= startedAt)
+          if (!isEnded(opened.run.status) && !waits) {
+            const driven = yield* takeOver(plan, runId, entry, restore, { options, isWatched })
+            if (driven !== undefined) return driven
+          }
+          const there = yield* restore(timeline.get(runId))
+          if (Option.isNone(there)) return yield* Effect.dieMessage(`run "${runId}" is gone since it was opened`)
+          return yield* restore(stored(plan, there.value))
+        })
+      return yield* liveRuns.obtain(
+        runId,
+        restore,
+        (live) =>
+          Effect.as(conflict({ fingerprint: live.plan.fingerprint, input: live.input }), { handle: live.handle, live }),
+        begin
+      )
+    })
+
+  const resume = (dag: Dag.Any, runId: RunId, options: RunOptions, restore: Restore) =>
+    Effect.gen(function* () {
+      yield* Policy.check(options)
+      const plan = yield* Plan.make(dag)
+      yield* Policy.checkLimits(plan, limits)
+      const check = unchanged(plan, runId)
+      const begin = (entry: Entry): Effect.Effect<Obtained, ResumeFailure, unknown> =>
+        Effect.gen(function* () {
+          const run = yield* restore(get(runId))
+          const { status } = run.snapshot
+          if (isEnded(status) && !isResumable(status)) return yield* new RunFinished({ runId, status })
+          yield* check(run.snapshot)
+          if (status === "suspended" && !(yield* isDue(run.snapshot))) return yield* restore(stored(plan, run))
+          // what does not decode is refused while the run has its end: a claim takes that away
+          if (isEnded(status)) yield* restore(recall(plan, Launch.reopened(run)))
+          const driven = yield* takeOver(plan, runId, entry, restore, { options, reopen: isEnded(status) })
+          // it ended or went on between the two looks at it: another look says how
+          return driven ?? (yield* begin(entry))
+        })
+      return yield* liveRuns.obtain(
+        runId,
+        restore,
+        (live) => Effect.as(check(live.plan), { handle: live.handle, live }),
+        begin
+      )
+    })
+
+  const rerun = (
+    dag: Dag.Any,
+    runId: RunId,
+    { from, ...options }: RunOptions & { readonly from: ReadonlyArray<Module.Any> },
+    restore: Restore
+  ) =>
+    Effect.gen(function* () {
+      yield* Policy.check(options)
+      const plan = yield* Plan.make(dag)
+      yield* Policy.checkLimits(plan, limits)
+      const run = yield* restore(get(runId))
+      yield* unchanged(plan, runId)(run.snapshot)
+      const newId = options.runId ?? (yield* randomId)
+      const at = yield* Clock.currentTimeMillis
+      const names = from.map(({ name }) => name)
+      const seed: Seed = yield* restore(Rerun.seed(plan, names, sourceOf(run.snapshot), at))
+      const policy = Policy.of(options, run.policy)
+      return yield* liveRuns.obtain(
+        newId,
+        restore,
+        () => new RunConflict({ runId: newId, differs: "origin" }),
+        (entry) =>
+          Effect.gen(function* () {
+            const opened = yield* lease.open({
+              runId: newId,
+              dag: plan.dag,
+              fingerprint: plan.fingerprint,
+              total: plan.modules.length,
+              input: run.input,
+              policy: JSON.stringify(policy),
+              signals: JSON.stringify(plan.signals),
+              seed
+            })
+            if (opened._tag === "Exists") return yield* new RunConflict({ runId: newId, differs: "origin" })
+            return yield* driveOn(plan, opened.held, entry, restore, { options })
+          })
+      )
+    })
+
+  const waker: Waker.Waker = yield* Waker.make({
+    fingerprints: [...owned.keys()],
+    poll: engine.poll,
+    lease,
+    signals,
+    waiting: Effect.map(liveRuns.all, (all) => all.filter((run) => run.isStored && run.plan.signals.length > 0)),
+    drive: ({ fingerprint, runId }: RunRow) => {
+      const plan = owned.get(fingerprint)
+      if (plan === undefined) return Effect.void
+      return Effect.uninterruptibleMask((restore) =>
+        liveRuns.obtain(
+          runId,
+          restore,
+          (live) => Effect.succeed({ handle: live.handle, live }),
+          (entry) =>
+            Effect.gen(function* () {
+              const driven = yield* takeOver(plan, runId, entry, restore, { options: {} })
+              // somebody else ended it
+              if (driven === undefined) return { handle: yield* doneHandle((yield* get(runId)).snapshot) }
+              return driven
+            })
+        )
+      ).pipe(
+        Effect.asVoid,
+        Effect.catchTag("RunHeld", () => Effect.void),
+        // what the owned Dags require is what the layer was given
+        Effect.provide(environment)
+      ) as Effect.Effect<void, unknown>
+    }
+  })
+  yield* Effect.forkIn(Effect.interruptible(waker.run), scope)
+
+  /** Waits for a run; when this is interrupted, so is the driver that this call began. */
+  const awaited = ({ driver, handle }: Obtained, restore: Restore) =>
+    Effect.onInterrupt(restore(handle.await), () => (driver === undefined ? Effect.void : Fiber.interrupt(driver)))
+
+  return {
+    start: (dag: Dag.Any, input: unknown, options: RunOptions = {}) =>
+      Effect.uninterruptibleMask((restore) => Effect.map(start(dag, input, options, restore), ({ handle }) => handle)),
+    execute: (dag: Dag.Any, input: unknown, options: RunOptions = {}) =>
+      Effect.uninterruptibleMask((restore) =>
+        Effect.flatMap(start(dag, input, options, restore), (obtained) => awaited(obtained, restore))
+      ),
+    resume: (dag: Dag.Any, runId: RunId, options: RunOptions = {}) =>
+      Effect.uninterruptibleMask((restore) =>
+        Effect.flatMap(resume(dag, runId, options, restore), (obtained) => awaited(obtained, restore))
+      ),
+    rerun: (dag: Dag.Any, runId: RunId, options: RunOptions & { readonly from: ReadonlyArray<Module.Any> }) =>
+      Effect.uninterruptibleMask((restore) =>
+        Effect.flatMap(rerun(dag, runId, options, restore), (obtained) => awaited(obtained, restore))
+      ),
+    cancel: (dag: Dag.Any, runId: RunId) =>
+      Effect.flatMap(
+        Effect.tap(Plan.make(dag), (plan) => Policy.checkLimits(plan, limits)),
+        (plan) => cancelStored(plan, runId)
+      ),
+    signal: (runId: RunId, module: Module.Any, value: unknown, options?: { readonly within?: string }) =>
+      signal(runId, module, value, options?.within),
+    stream: (dag: Dag.Any, input: unknown, options: RunOptions = {}) =>
+      Watch.starter(
+        Effect.uninterruptibleMask((restore) => start(dag, input, options, restore, true)),
+        (runId) => Watch.events({ liveRuns, timeline, poll: engine.poll }, runId, 1)
+      ),
+    watch: (runId: RunId, options?: { readonly fromSequence?: number }) =>
+      Watch.events({ liveRuns, timeline, poll: engine.poll }, runId, options?.fromSequence ?? 1),
+    get: (runId: RunId) =>
+      Effect.gen(function* () {
+        const live = yield* liveRuns.find(runId)
+        if (Option.isSome(live)) return yield* live.value.handle.snapshot
+        return (yield* get(runId)).snapshot
+      }),
+    list: timeline.list
+  }
+})
+
+type ResumeFailure =
+  Effect.Effect.Error<ReturnType<RunLease["Type"]["claim"]>> | UnknownRun | RunFinished | DagChanged | RecallFailure
+
+type RecallFailure = Effect.Effect.Error<ReturnType<typeof Recall.make>>
+
+const randomId = Effect.map(Effect.replicateEffect(Random.nextIntBetween(0, 2 ** 32), 4), (parts) =>
+  RunId.make(parts.map((part) => part.toString(16).padStart(8, "0")).join(""))
+)
