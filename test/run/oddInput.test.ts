@@ -19,7 +19,7 @@ import {
 
 const failuresOf = <A, E>(exit: Exit.Exit<A, E>) => (Exit.isFailure(exit) ? [...Cause.failures(exit.cause)] : [])
 
-/** Values that `JSON.stringify` or `String` throws for. */
+/** Values that `JSON.stringify` or `String` may throw for: no type lets them in, data from outside may. */
 const unprintable: ReadonlyArray<readonly [string, () => unknown]> = [
   ["a bigint", () => 1n],
   ["a symbol", () => Symbol("odd")],

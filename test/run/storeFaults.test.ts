@@ -170,6 +170,7 @@ describe("the waker", () => {
         const broken: Store = {
           ...stored,
           [method]: (...given: ReadonlyArray<never>) => {
+            // the four methods have no signature in common
             if (!isDown) return (stored[method] as (...given: ReadonlyArray<never>) => unknown)(...given)
             isDown = false
             faults++

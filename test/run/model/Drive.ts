@@ -348,7 +348,13 @@ export const drive = (
         return yield* Effect.dieMessage("the run was not stored")
       }
       const { status } = run.value
-      if (isEnded(status)) violations.push(...openIn(run.value))
+      if (isEnded(status)) {
+        const history = yield* timeline.history(runId, { limit: 100_000 })
+        const stopped = history.flatMap((entry) =>
+          entry._tag === "ModuleTransition" && entry.because === "stop" ? [entry.module] : []
+        )
+        violations.push(...openIn(run.value, new Set(stopped)))
+      }
       if (status === "cancelled" || status === "timedOut" || status === "stopped") seen.add(status)
     }
     const engine = yield* engineOf
@@ -360,13 +366,15 @@ export const drive = (
     return { exit, again, snapshot, history, violations, ticked: witness.ticked, seen }
   })
 
-/** What has not ended, of a run that has. */
-const openIn = (run: RunSnapshot.RunSnapshot): ReadonlyArray<string> => {
+/** What has not ended, of a run that has; `stopped` are the modules that a stop has skipped at any time. */
+const openIn = (run: RunSnapshot.RunSnapshot, stopped: ReadonlySet<string>): ReadonlyArray<string> => {
   const { pending } = RunSnapshot.counts(run)
   const isCompleted = (path: string) => RunSnapshot.module(run, path).status === "completed"
   return [
     ...(pending > 0 ? [`${pending} modules are pending in a run that is ${run.status}`] : []),
     ...Array.from(run.modules).flatMap(([path, { status }]) => {
+      // inside of an item that completed all the same: decision 30
+      if (status === "pending" && /\/\d+\//.test(path) && stopped.has(path)) return []
       const around = path.replace(/(\/\d+)?\/[^/]+$/, "")
       // what was resumed and did not begin again is as if it had never begun
       if (ModuleStatus.isFinal(status) || (status === "pending" && around !== path && !isCompleted(around))) return []
