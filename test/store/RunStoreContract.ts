@@ -81,8 +81,7 @@ const all = { after: 0, limit: Infinity }
 const byName = (rows: ReadonlyArray<ModuleRow>) => [...rows].sort((a, b) => (a.module < b.module ? -1 : 1))
 
 /** What a transition says of a module, an item or the run; shared cells have no status. */
-const statusOf = (transition: Transition) =>
-  transition._tag === "SharedTransition" ? undefined : transition.status
+const statusOf = (transition: Transition) => (transition._tag === "SharedTransition" ? undefined : transition.status)
 
 /** The row of a module in this state. */
 const changeOf = (module: string, state: RunSnapshot.ModuleState): ModuleChange => {
