@@ -18,8 +18,8 @@ const fits = (pattern: ReadonlyArray<string>, path: ReadonlyArray<string>): bool
  */
 export const includes = (signals: ReadonlyArray<string>, path: string): boolean => {
   let segments: ReadonlyArray<string> | undefined
-  return signals.some(
-    (pattern) => pattern === path || (pattern.includes(":") && fits(pattern.split("/"), (segments ??= path.split("/"))))
+  return signals.some((pattern) =>
+    pattern.includes(":") ? fits(pattern.split("/"), (segments ??= path.split("/"))) : pattern === path
   )
 }
 
