@@ -47,7 +47,7 @@ export const make = (loop: Loop, options: Options): Execution => {
     output: string | null = null,
     wait: "free" | "durable" | "strict" = "free",
     released?: () => void
-  ) => loop.emit(states.module(index, status, attempt, loop.now(), detail), output, wait, released)
+  ) => loop.emit(states.module(index, status, attempt, detail?.at ?? loop.now(), detail), output, wait, released)
 
   // --- how a module ends
 

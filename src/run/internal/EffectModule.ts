@@ -41,11 +41,11 @@ export const start = (dag: DagContext, index: number, definition: Definition.Eff
     alwaysDecode: loop.settings.alwaysDecode,
     before: isBegun || isCutOff ? undefined : begin(first),
     onAttempt: begin,
-    onDelay: (millis, cause) =>
-      transition(index, "suspended", states.attemptOf(index), {
-        until: loop.now() + millis,
-        failure: Failures.failureOf(cause, undefined)
-      })
+    onDelay: (millis, cause) => {
+      const at = loop.now()
+      const failure = Failures.failureOf(cause, undefined)
+      transition(index, "suspended", states.attemptOf(index), { at, until: at + millis, failure })
+    }
   })
   dag.run(
     index,

@@ -61,8 +61,9 @@ interface RunState {
   run: Omit<RunSnapshot.RunSnapshot, "modules" | "seq" | "shared">
 }
 
-/** What a module's transition may say besides its status. */
+/** What a module's transition may say besides its status; `at` where the time was looked at before. */
 export interface Detail {
+  readonly at?: number
   readonly failure?: Failure | undefined
   readonly because?: SkipReason | undefined
   readonly until?: number | undefined

@@ -100,8 +100,9 @@ const wait = (
   let until: number | undefined
   if (states.statusOf(index) === "suspended") until = states.untilOf(index)
   else {
-    until = millis === Infinity ? undefined : loop.now() + millis
-    dag.transition(index, "suspended", attempt, { until })
+    const at = loop.now()
+    until = millis === Infinity ? undefined : at + millis
+    dag.transition(index, "suspended", attempt, { at, until })
   }
   const unwait = loop.waits(dag.pathOf(index), delivered)
   const timer = until === undefined ? undefined : loop.at(until, due)
