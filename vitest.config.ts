@@ -7,6 +7,7 @@ export default defineConfig({
   resolve: {
     alias: [
       { find: /^heddle$/, replacement: `${src}/index.ts` },
+      { find: /^heddle\/testing$/, replacement: `${src}/testing/index.ts` },
       { find: /^heddle\/(.+)$/, replacement: `${src}/$1.ts` }
     ]
   },

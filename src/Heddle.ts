@@ -8,6 +8,7 @@ import * as Layer from "effect/Layer"
 import type { StoreError } from "./model/StoreError.js"
 import * as Engine from "./run/Engine.js"
 import type * as Dag from "./dag/Dag.js"
+import * as Retention from "./state/Retention.js"
 import * as RunLease from "./state/RunLease.js"
 import * as Signals from "./state/Signals.js"
 import * as StateWriter from "./state/StateWriter.js"
@@ -29,7 +30,8 @@ export interface Options<D extends ReadonlyArray<Dag.Any> = readonly []> {
 }
 
 /**
- * An engine over any store. When its scope closes, runs are cut off first, then the writer writes what is queued, then
+ * An engine over any store, with the writer and the reader that it has: `StateWriter` also keeps state of your own, and
+ * has statistics. When its scope closes, runs are cut off first, then the writer writes what is queued, then
  * the store is closed.
  *
  * @example
@@ -48,11 +50,10 @@ export interface Options<D extends ReadonlyArray<Dag.Any> = readonly []> {
  */
 export const layer = <const D extends ReadonlyArray<Dag.Any> = readonly []>(
   options: Options<D> = {}
-): Layer.Layer<Engine.Engine, never, RunStore | Engine.Requirements<D>> =>
+): Layer.Layer<Engine.Engine | StateWriter.StateWriter | Timeline.Timeline, never, RunStore | Engine.Requirements<D>> =>
   Engine.layer(options.engine).pipe(
-    Layer.provide(
-      Layer.mergeAll(StateWriter.layer(options.writer), RunLease.layer(options.lease), Timeline.layer, Signals.layer)
-    )
+    Layer.provide(Layer.mergeAll(RunLease.layer(options.lease), Signals.layer, Retention.layer)),
+    Layer.provideMerge(Layer.merge(StateWriter.layer(options.writer), Timeline.layer))
   )
 
 /**
@@ -63,7 +64,7 @@ export const layer = <const D extends ReadonlyArray<Dag.Any> = readonly []>(
  * @since 0.1.0
  * @category layers
  */
-export const layerMemory: Layer.Layer<Engine.Engine> = Layer.suspend(() =>
+export const layerMemory: Layer.Layer<Engine.Engine | StateWriter.StateWriter | Timeline.Timeline> = Layer.suspend(() =>
   layer({
     engine: { durability: "buffered", poll: Duration.infinity },
     lease: { heartbeat: Duration.infinity, expiry: Duration.infinity }
@@ -72,7 +73,7 @@ export const layerMemory: Layer.Layer<Engine.Engine> = Layer.suspend(() =>
 
 /**
  * An engine over a SQLite file, which is created when it does not exist. Fails when the file is not a database of
- * Heddle's, is damaged, or was written by a later release; it is then left as it was.
+ * Heddle's, is damaged, or was written by a later release; it is then left as it was. `store`: the options of the file.
  *
  * @example
  * ```ts
@@ -86,6 +87,6 @@ export const layerMemory: Layer.Layer<Engine.Engine> = Layer.suspend(() =>
  * @category layers
  */
 export const layerSqlite = <const D extends ReadonlyArray<Dag.Any> = readonly []>(
-  options: Options<D> & { readonly filename: string }
-): Layer.Layer<Engine.Engine, StoreError, Engine.Requirements<D>> =>
-  layer(options).pipe(Layer.provide(RunStoreSqlite.layer({ filename: options.filename })))
+  options: Options<D> & { readonly filename: string; readonly store?: Partial<RunStoreSqlite.Options> }
+): Layer.Layer<Engine.Engine | StateWriter.StateWriter | Timeline.Timeline, StoreError, Engine.Requirements<D>> =>
+  layer(options).pipe(Layer.provide(RunStoreSqlite.layer({ ...options.store, filename: options.filename })))

@@ -44,6 +44,8 @@ export * as Engine from "./run/Engine.js"
 export * as Run from "./run/Run.js"
 /** The progress of a run on a terminal or in a log. */
 export * as Progress from "./run/Progress.js"
+/** How long runs that have ended are kept. */
+export * as Retention from "./state/Retention.js"
 /** Who drives a run. */
 export * as RunLease from "./state/RunLease.js"
 /** What runs are told from outside. */

@@ -25,10 +25,24 @@ import {
   TestClock,
   Tracer
 } from "effect"
-import { Dag, Engine, Heddle, Module, RunId, RunSnapshot, RunStore, StateWriter, Telemetry, Timeline } from "heddle"
+import {
+  Dag,
+  Engine,
+  Heddle,
+  Module,
+  Plan,
+  RunId,
+  RunSnapshot,
+  RunStore,
+  StateWriter,
+  Telemetry,
+  Timeline
+} from "heddle"
 import { StoreError } from "heddle/model/StoreError"
 import * as RunStoreMemory from "heddle/store/RunStoreMemory"
 import * as Fs from "node:fs"
+import * as ControlledStore from "./state/ControlledStore.js"
+import { killable } from "./state/Writers.js"
 
 const page = Fs.readFileSync(new URL("../docs/telemetry.md", import.meta.url), "utf8").split("\n")
 
@@ -439,11 +453,23 @@ describe("logs", () => {
   const owningOver = (change: (store: Store) => Partial<Store>) =>
     Layer.provide(Heddle.layer({ engine: { dags: [Asking] } }), storeWith(change))
 
+  /** A store with a run whose driver has vanished. */
+  const abandoned = Layer.provideMerge(
+    Layer.effectDiscard(
+      Effect.gen(function* () {
+        const { dag, fingerprint } = yield* Plan.make(Asking)
+        const run = { runId: id, dag, fingerprint, total: 1, input: "{}", policy: "{}", signals: "[]", owner: "gone" }
+        yield* (yield* RunStore.RunStore).open({ ...run, createdAt: -60_000 })
+      })
+    ),
+    RunStoreMemory.layer()
+  )
+
   const started = {
     claim: { runId: id, epoch: 1 },
     transition: { _tag: "RunTransition", seq: 1, at: 0, status: "running", epoch: 1 },
     output: null,
-    durable: true
+    durability: "committed"
   } as const
 
   /** How each log of the page comes about. */
@@ -463,11 +489,26 @@ describe("logs", () => {
       yield* TestClock.adjust(0)
     }).pipe(Effect.provide(owningOver(() => ({ claim: () => broken("failed") })))),
 
+    TestClock.adjust(0).pipe(
+      Effect.provide(Layer.provide(Heddle.layer({ engine: { dags: [Asking], maxRecoveries: 0 } }), abandoned))
+    ),
+
     TestClock.adjust(0).pipe(Effect.provide(owningOver(() => ({ due: () => broken("failed") })))),
 
-    Effect.flip(Engine.execute(Counting, {})).pipe(
-      Effect.provide(engineOver(() => ({ commit: () => broken("full") })))
+    TestClock.adjust(0).pipe(
+      Effect.provide(
+        Layer.provide(
+          Heddle.layer({ engine: { retention: { keepLast: 1 } } }),
+          storeWith(() => ({ prune: () => broken("failed") }))
+        )
+      )
     ),
+
+    Effect.flip(Engine.execute(Counting, {})).pipe(
+      Effect.provide(engineOver(() => ({ commit: () => broken("full"), bury: () => broken("full") })))
+    ),
+
+    Effect.scoped(Effect.flatMap(killable(), ({ kill }) => kill)).pipe(Effect.provide(ControlledStore.layer)),
 
     Effect.gen(function* () {
       const scope = yield* Scope.make()

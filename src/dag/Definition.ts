@@ -11,6 +11,7 @@ import type * as Schedule from "effect/Schedule"
 import type * as Schema from "effect/Schema"
 import type { Skipped } from "../model/Ending.js"
 import type { Failed } from "../model/Failed.js"
+import type { Durability } from "../model/RunPolicy.js"
 import type { AnyGroup } from "./Shared.js"
 
 /**
@@ -149,7 +150,8 @@ type ErasedEffect = Effect.Effect<unknown, unknown, unknown>
 export type JoinRule = "allSucceeded" | "noneFailed" | "anySucceeded" | "always"
 
 /**
- * What all modules but inputs have. `when`: the branch of a route to which the module belongs.
+ * What all modules but inputs have. `when`: the branch of a route to which the module belongs; `durability`: when its
+ * dependants may start, where it is not as the run says.
  *
  * @since 0.1.0
  * @category models
@@ -159,6 +161,7 @@ export interface Vertex {
   readonly join: JoinRule
   readonly when: { readonly route: AnyModule; readonly branch: string } | undefined
   readonly version: string | undefined
+  readonly durability: Durability | undefined
 }
 
 /**

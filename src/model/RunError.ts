@@ -385,13 +385,34 @@ export class WriteFailed extends Data.TaggedError("WriteFailed")<{
 }
 
 /**
- * The writer was closed before this could be written.
+ * The writer was closed before this could be written, or its fiber has ended: `cause` says of what.
  *
  * @since 0.1.0
  * @category errors
  */
-export class WriterClosed extends Data.TaggedError("WriterClosed")<{ readonly runId: RunId }> {
+export class WriterClosed extends Data.TaggedError("WriterClosed")<{
+  readonly runId: RunId
+  readonly cause?: Cause.Cause<unknown>
+}> {
   override get message() {
-    return `the state of run "${this.runId}" could not be written: the writer is closed`
+    return `the state of run "${this.runId}" could not be written: the writer ${
+      this.cause === undefined ? "is closed" : "has failed, so the program has to be started again"
+    }`
+  }
+}
+
+/**
+ * The writer's queue is full (`capacity` updates), and it was told not to wait for room (`whenFull`). The update was not
+ * queued; a run of which this happens is cut off, and can be resumed.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class WriterFull extends Data.TaggedError("WriterFull")<{
+  readonly runId: RunId
+  readonly capacity: number
+}> {
+  override get message() {
+    return `the state of run "${this.runId}" could not be written: the writer's queue has no room for more than ${this.capacity} updates`
   }
 }

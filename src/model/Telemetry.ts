@@ -66,6 +66,15 @@ export const runsSuspended = Metric.counter("heddle_runs_suspended_total", {
  * @since 0.1.0
  * @category metrics
  */
+export const runsQuarantined = Metric.counter("heddle_runs_quarantined_total", {
+  description: "runs that were quarantined: taken over too often without any progress",
+  incremental: true
+})
+
+/**
+ * @since 0.1.0
+ * @category metrics
+ */
 export const modulesFinished = {
   completed: modules("completed"),
   failed: modules("failed"),
@@ -124,6 +133,15 @@ export const writerCoalesced = Metric.counter("heddle_writer_coalesced_total", {
  */
 export const writerRefused = Metric.counter("heddle_writer_refused_total", {
   description: "updates that were not written: stale epoch, failing store or closed writer",
+  incremental: true
+})
+
+/**
+ * @since 0.1.0
+ * @category metrics
+ */
+export const deadLetters = Metric.counter("heddle_dead_letters_total", {
+  description: "dead letters that were kept of what could not be written",
   incremental: true
 })
 

@@ -9,51 +9,28 @@ import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 import type * as Dag from "../dag/Dag.js"
 import type * as Module from "../dag/Module.js"
-import type {
-  AlreadyDelivered,
-  RunFinished,
-  SignalClosed,
-  SignalInvalid,
-  UnknownRun,
-  UnknownSignal
-} from "../model/RunError.js"
+import type { UnknownRun } from "../model/RunError.js"
 import type { RunId } from "../model/RunId.js"
 import type { RunSnapshot } from "../model/RunSnapshot.js"
 import type { StoreError } from "../model/StoreError.js"
+import type { Policy, Retention } from "../state/Retention.js"
 import type { RunLease } from "../state/RunLease.js"
 import type { Signals } from "../state/Signals.js"
 import type { StateWriter } from "../state/StateWriter.js"
-import type { RunFilter, RunSummary, Timeline } from "../state/Timeline.js"
-import type { CancelError, Handle, RerunError, ResumeError, RunError, StartError } from "./Handle.js"
+import type { DeadLetter, RunFilter, RunSummary, Storage, Timeline } from "../state/Timeline.js"
+import type { CancelError, Handle, RerunError, ResumeError, RunError, SignalError, StartError } from "./Handle.js"
 import { defaults, type Options } from "./EngineOptions.js"
 import * as EngineService from "./internal/EngineService.js"
+import type { Recovery } from "./Recovery.js"
 import type { RunEvent } from "./RunEvent.js"
-import type { RunOptions } from "./RunOptions.js"
+import type { RerunOptions, RunOptions } from "./RunOptions.js"
 
 export type { Durability, RunPolicy } from "../model/RunPolicy.js"
-export type { CancelError, Handle, RerunError, ResumeError, RunError, StartError } from "./Handle.js"
-export { defaults, type Options } from "./EngineOptions.js"
+export type { CancelError, Handle, RerunError, ResumeError, RunError, SignalError, StartError } from "./Handle.js"
+export { defaults, type Options, type RetentionOptions } from "./EngineOptions.js"
+export type { Recovery } from "./Recovery.js"
 export type * from "./RunEvent.js"
-export type { RunOptions } from "./RunOptions.js"
-
-/**
- * Why a signal was not delivered. An engine with other Dags than the run's may deliver to it all the same.
- *
- * @since 0.1.0
- * @category errors
- */
-export type SignalError =
-  UnknownRun | UnknownSignal | SignalInvalid | AlreadyDelivered | SignalClosed | RunFinished | StoreError
-
-/**
- * - `from`: the modules to run again, with all that depends on them; they are modules of the Dag itself
- *
- * @since 0.1.0
- * @category options
- */
-export interface RerunOptions extends RunOptions {
-  readonly from: readonly [Module.Any, ...ReadonlyArray<Module.Any>]
-}
+export type { RerunOptions, RunOptions } from "./RunOptions.js"
 
 /**
  * Drives runs. Runs belong to the engine's scope: when it closes they are cut off, and can be resumed.
@@ -102,6 +79,13 @@ export class Engine extends Context.Tag("heddle/run/Engine")<
     readonly cancel: <O, I, E, R>(dag: Dag.Dag<O, I, E, R>, runId: RunId) => Effect.Effect<void, CancelError, R>
     readonly get: (runId: RunId) => Effect.Effect<RunSnapshot, UnknownRun | StoreError>
     readonly list: (filter?: RunFilter) => Effect.Effect<ReadonlyArray<RunSummary>, StoreError>
+    readonly deadLetters: (filter?: {
+      readonly key?: string
+      readonly limit?: number
+    }) => Effect.Effect<ReadonlyArray<DeadLetter>, StoreError>
+    readonly storage: Effect.Effect<Storage, StoreError>
+    readonly recover: Effect.Effect<Recovery, StoreError>
+    readonly prune: (policy: Policy) => Effect.Effect<number, StoreError>
   }
 >() {}
 
@@ -401,6 +385,81 @@ export const list = (filter?: RunFilter): Effect.Effect<ReadonlyArray<RunSummary
   Effect.flatMap(Engine, (engine) => engine.list(filter))
 
 /**
+ * What was accepted and could not be written, latest first: of everything or of one run or state (`key`), at most `limit`
+ * (100).
+ *
+ * @example
+ * ```ts
+ * import { Engine } from "heddle"
+ * import { Effect } from "effect"
+ *
+ * const why = Effect.map(Engine.deadLetters({ key: "order-42" }), (letters) => letters.map(({ message }) => message))
+ * ```
+ *
+ * @since 0.1.0
+ * @category reading
+ */
+export const deadLetters = (filter?: {
+  readonly key?: string
+  readonly limit?: number
+}): Effect.Effect<ReadonlyArray<DeadLetter>, StoreError, Engine> =>
+  Effect.flatMap(Engine, (engine) => engine.deadLetters(filter))
+
+/**
+ * How much is stored, of all runs and states. It is counted, which takes a large store a while.
+ *
+ * @since 0.1.0
+ * @category reading
+ */
+export const storage: Effect.Effect<Storage, StoreError, Engine> = Effect.flatMap(Engine, (engine) => engine.storage)
+
+/**
+ * Looks for runs of the engine's `dags` that have no driver and should have one, and drives them on, without waiting for
+ * their end: those that were cut off (let go of, or with a heartbeat that has expired) and suspended ones that are due. An
+ * engine does that by itself, unless its option `recover` is false.
+ *
+ * A run that has lost more than `maxRecoveries` drivers without any progress is quarantined, and so is one that could not
+ * be driven as often; it does not hold up the others. `resume`, and `start` with its id, end that and drive it.
+ *
+ * **Interruption**: of the looking; what was driven on goes on.
+ *
+ * @example
+ * ```ts
+ * import { Engine } from "heddle"
+ * import { Effect } from "effect"
+ *
+ * const program = Effect.flatMap(Engine.recover, ({ failed, quarantined, recovered }) =>
+ *   Effect.log(`${recovered.length} go on, ${quarantined.length} need somebody, ${failed.length} failed`)
+ * )
+ * ```
+ *
+ * @since 0.1.0
+ * @category operating
+ */
+export const recover: Effect.Effect<Recovery, StoreError, Engine> = Effect.flatMap(Engine, (engine) => engine.recover)
+
+/**
+ * Deletes runs that have ended and that the policy does not keep, with all that is stored of them, and gives how many. The
+ * id of a deleted run is free: `start` with it begins anew. A policy that names nothing to keep is a defect. Nothing is
+ * deleted by itself, unless the engine has the option `retention`.
+ *
+ * **Interruption**: what was deleted by then is gone, each run wholly.
+ *
+ * @example
+ * ```ts
+ * import { Engine } from "heddle"
+ *
+ * // the 1,000 runs that ended last stay, and all that ended in the last 30 days
+ * const program = Engine.prune({ keepLast: 1000, youngerThan: "30 days" })
+ * ```
+ *
+ * @since 0.1.0
+ * @category operating
+ */
+export const prune = (policy: Policy): Effect.Effect<number, StoreError, Engine> =>
+  Effect.flatMap(Engine, (engine) => engine.prune(policy))
+
+/**
  * The requirements of Dags.
  *
  * @since 0.1.0
@@ -410,17 +469,17 @@ export type Requirements<D extends ReadonlyArray<Dag.Any>> = D[number][Dag.TypeI
 
 /**
  * The engine. It drives the runs of its `dags` by itself once it is built, with the services that they require. Dags that
- * cannot be run, limits that it does not have, and `limits` or a `maxItems` that are no whole numbers of at least 1, are
- * defects here. `Heddle.layer` gives it all that it needs but a store.
+ * cannot be run, limits that it does not have, and options that no engine can have, such as a `maxItems` that is no whole
+ * number of at least 1, are defects here. `Heddle.layer` gives it all that it needs but a store.
  *
  * @example
  * ```ts
- * import { Engine, RunLease, Signals, StateWriter, Timeline } from "heddle"
+ * import { Engine, Retention, RunLease, Signals, StateWriter, Timeline } from "heddle"
  * import * as RunStoreMemory from "heddle/store/RunStoreMemory"
  * import { Layer } from "effect"
  *
  * const EngineLive = Engine.layer({ durability: "buffered", limits: { stripe: 5 } }).pipe(
- *   Layer.provide([StateWriter.layer(), RunLease.layer(), Timeline.layer, Signals.layer]),
+ *   Layer.provide([StateWriter.layer(), RunLease.layer(), Timeline.layer, Signals.layer, Retention.layer]),
  *   Layer.provide(RunStoreMemory.layer())
  * )
  * ```
@@ -430,7 +489,7 @@ export type Requirements<D extends ReadonlyArray<Dag.Any>> = D[number][Dag.TypeI
  */
 export const layer = <const D extends ReadonlyArray<Dag.Any> = readonly []>(
   options: Partial<Options<D>> = {}
-): Layer.Layer<Engine, never, StateWriter | RunLease | Timeline | Signals | Requirements<D>> =>
+): Layer.Layer<Engine, never, StateWriter | RunLease | Timeline | Signals | Retention | Requirements<D>> =>
   Layer.scoped(
     Engine,
     // the outputs, errors and requirements of a Dag are in its type alone

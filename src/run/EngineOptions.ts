@@ -6,11 +6,29 @@
 import type * as Duration from "effect/Duration"
 import type * as Dag from "../dag/Dag.js"
 import type { Durability } from "../model/RunPolicy.js"
+import type { Policy } from "../state/Retention.js"
+
+/**
+ * Which runs that have ended are kept; the others are deleted when the engine begins, and then each time that `every` (1
+ * hour) has passed. Policies that no store can have, and an `every` of no time, are defects of the layer.
+ *
+ * @since 0.1.0
+ * @category options
+ */
+export interface RetentionOptions extends Policy {
+  readonly every?: Duration.DurationInput | undefined
+}
 
 /**
  * - `durability`: of runs that do not say otherwise
  * - `dags`: the Dags that this engine owns, several versions of one name among them: it drives their suspended runs on
  *   when they are due, and takes over those that were cut off
+ * - `recover`: whether it takes those over by itself. If not, they are left alone until `Engine.recover` is called; the
+ *   suspended ones are driven on when they are due all the same
+ * - `maxRecoveries`: how often a run is taken over without any progress: a whole number of at least 0; any other is a
+ *   defect of the layer. Once it has lost more drivers than that, or more could not drive it, it is quarantined: left
+ *   alone until somebody resumes it
+ * - `retention`: which runs that have ended are kept; all of them when it is undefined
  * - `poll`: how long it takes at most until a signal from another process, or a run that another process left, is seen
  * - `limits`: how many modules under the named limit this engine runs at once, whichever run they belong to: a whole
  *   number of at least 1; any other is a defect of the layer
@@ -24,6 +42,9 @@ import type { Durability } from "../model/RunPolicy.js"
 export interface Options<out D extends ReadonlyArray<Dag.Any> = readonly []> {
   readonly durability: Durability
   readonly dags: D
+  readonly recover: boolean
+  readonly maxRecoveries: number
+  readonly retention: RetentionOptions | undefined
   readonly poll: Duration.DurationInput
   readonly limits: { readonly [name: string]: number }
   readonly maxItems: number
@@ -37,6 +58,9 @@ export interface Options<out D extends ReadonlyArray<Dag.Any> = readonly []> {
 export const defaults: Options = {
   durability: "committed",
   dags: [],
+  recover: true,
+  maxRecoveries: 5,
+  retention: undefined,
   poll: "1 second",
   limits: {},
   maxItems: 100_000,

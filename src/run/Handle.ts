@@ -6,6 +6,7 @@
 import type * as Effect from "effect/Effect"
 import type * as Stream from "effect/Stream"
 import type {
+  AlreadyDelivered,
   DagChanged,
   InputInvalid,
   RunCancelled,
@@ -16,10 +17,13 @@ import type {
   RunStopped,
   RunSuspended,
   RunTimedOut,
+  SignalClosed,
+  SignalInvalid,
   StoredValueInvalid,
   UnknownLimit,
   UnknownModule,
-  UnknownRun
+  UnknownRun,
+  UnknownSignal
 } from "../model/RunError.js"
 import type { RunId } from "../model/RunId.js"
 import type { RunSnapshot } from "../model/RunSnapshot.js"
@@ -71,6 +75,15 @@ export type RerunError =
  */
 export type CancelError =
   PlanInvalid | UnknownLimit | UnknownRun | RunHeld | DagChanged | StoredValueInvalid | StoreError | WriteError
+
+/**
+ * Why a signal was not delivered. An engine with other Dags than the run's may deliver to it all the same.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export type SignalError =
+  UnknownRun | UnknownSignal | SignalInvalid | AlreadyDelivered | SignalClosed | RunFinished | StoreError
 
 /**
  * A run that was started, by this call or another.

@@ -32,6 +32,17 @@ export interface Held {
 }
 
 /**
+ * What became of a claim.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Claimed =
+  | { readonly _tag: "Claimed"; readonly held: Held }
+  | { readonly _tag: "Gone" }
+  | { readonly _tag: "Quarantined"; readonly run: RunRow }
+
+/**
  * The right to drive runs. Whoever holds it confirms it by a heartbeat; when the heartbeat has expired anyone may take
  * the run over, and from then on the store refuses every write of the former driver by its epoch.
  *
@@ -67,20 +78,21 @@ export class RunLease extends Context.Tag("heddle/state/RunLease")<
      * again, and what did not complete is pending. `Gone` when it has ended (so that it cannot be resumed) or does not
      * exist.
      *
+     * With `maxRecoveries` a run is `Quarantined`, and not claimed, once more of its drivers than that have vanished or
+     * could not drive it since it last made progress. Without, it is claimed also then, and the quarantine ends.
+     *
      * **Interruption**: the run was claimed and let go of, or was not claimed.
      */
     readonly claim: (
       runId: RunId,
-      options?: { readonly reopen?: boolean | undefined }
-    ) => Effect.Effect<
-      { readonly _tag: "Claimed"; readonly held: Held } | { readonly _tag: "Gone" },
-      StoreError | RunHeld
-    >
+      options?: { readonly reopen?: boolean | undefined; readonly maxRecoveries?: number | undefined }
+    ) => Effect.Effect<Claimed, StoreError | RunHeld>
 
     /**
-     * The runs of these Dags that should be driven and that nobody drives now: first those that were cut off, then the
-     * suspended ones that are due, earliest first; at most `limit`. And when the next one is due by itself: a signal or
-     * an expiring heartbeat may make one due before. Nothing is claimed: of several that ask, the first to claim has it.
+     * The runs of these Dags that should be driven, that nobody drives now and that are not quarantined: first those that
+     * were cut off, then the suspended ones that are due, earliest first; at most `limit`. And when the next one is due by
+     * itself: a signal or an expiring heartbeat may make one due before. Nothing is claimed: of several that ask, the
+     * first to claim has it.
      */
     readonly due: (fingerprints: ReadonlyArray<string>, limit: number) => Effect.Effect<Due, StoreError>
 
@@ -90,8 +102,11 @@ export class RunLease extends Context.Tag("heddle/state/RunLease")<
     /** Confirms a run no longer, without asking the store: its heartbeat expires. */
     readonly forget: (claim: Claim) => Effect.Effect<void>
 
-    /** Lets go of a run, so that anyone may claim it at once. A store that does not answer only delays that. */
-    readonly release: (claim: Claim) => Effect.Effect<void>
+    /**
+     * Lets go of a run, so that anyone may claim it at once. A store that does not answer only delays that. `failed`: it
+     * could not be driven, which counts as a driver that has vanished does.
+     */
+    readonly release: (claim: Claim, options?: { readonly failed?: boolean | undefined }) => Effect.Effect<void>
   }
 >() {}
 
@@ -171,10 +186,10 @@ const make = Effect.fnUntraced(function* (options: Options) {
   const forget = (claim: Claim) =>
     Ref.update(holds, (map) => (isHeld(map, claim) ? HashMap.remove(map, claim.runId) : map))
 
-  const release = (claim: Claim) =>
+  const release = (claim: Claim, { failed = false }: { readonly failed?: boolean | undefined } = {}) =>
     Effect.zipRight(
       forget(claim),
-      Effect.suspend(() => store.release(claim))
+      Effect.suspend(() => store.release({ runId: claim.runId, epoch: claim.epoch, failed }))
     ).pipe(
       Effect.catchAllCause((cause) =>
         Effect.logWarning(`run "${claim.runId}" could not be let go of: its heartbeat has to expire`, cause)
@@ -210,23 +225,33 @@ const make = Effect.fnUntraced(function* (options: Options) {
             seq: seed?.transitions.at(-1)?.seq ?? 0,
             startedAt: createdAt,
             finishedAt: null,
-            wakeAt: null
+            wakeAt: null,
+            recoveries: 0,
+            quarantined: false
           }
           return { _tag: "Created" as const, held: yield* hold(row, restore) }
         })
       ),
-    claim: (runId, { reopen = false } = {}) =>
+    claim: (runId, { maxRecoveries, reopen = false } = {}) =>
       Effect.uninterruptibleMask((restore) =>
         Effect.gen(function* () {
           const now = yield* Clock.currentTimeMillis
-          const claim = yield* store.claim({ runId, owner, now, expiredBefore: now - expiry, reopen })
-          if (claim._tag === "Claimed") return { _tag: "Claimed" as const, held: yield* hold(claim.run, restore) }
-          if (claim._tag !== "Held") return { _tag: "Gone" as const }
-          return yield* new RunHeld({
-            runId,
-            owner: claim.run.owner,
-            retryAfter: Math.max(0, claim.run.heartbeatAt + expiry - now + 1)
-          })
+          const claim = yield* store.claim({ runId, owner, now, expiredBefore: now - expiry, reopen, maxRecoveries })
+          switch (claim._tag) {
+            case "Claimed":
+              return { _tag: "Claimed" as const, held: yield* hold(claim.run, restore) }
+            case "Held":
+              return yield* new RunHeld({
+                runId,
+                owner: claim.run.owner,
+                retryAfter: Math.max(0, claim.run.heartbeatAt + expiry - now + 1)
+              })
+            case "Quarantined":
+              return claim
+            case "Finished":
+            case "Unknown":
+              return { _tag: "Gone" as const }
+          }
         })
       ),
     due: (fingerprints, limit) =>

@@ -5,27 +5,24 @@
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as HashMap from "effect/HashMap"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import type * as ParseResult from "effect/ParseResult"
-import * as Schema from "effect/Schema"
 import type { RunId } from "../model/RunId.js"
-import { RunPolicy } from "../model/RunPolicy.js"
-import type { ItemCounts, ModuleState, RunSnapshot } from "../model/RunSnapshot.js"
-import { StoreError } from "../model/StoreError.js"
-import { Failure, type RunStatus, type Transition } from "../model/Transition.js"
+import type { RunPolicy } from "../model/RunPolicy.js"
+import type { RunSnapshot } from "../model/RunSnapshot.js"
+import type { StoreError } from "../model/StoreError.js"
+import type { RunStatus, Transition } from "../model/Transition.js"
 import {
   RunStore,
+  type DeadLetter,
   type ItemRow,
-  type ModuleRow,
   type RunCursor,
   type RunRow,
-  type SharedRow,
-  type Stored
+  type Storage
 } from "../store/RunStore.js"
+import { read as readRun } from "./internal/StoredRun.js"
 
-export type { ItemRow } from "../store/RunStore.js"
+export type { DeadLetter, ItemRow, Storage } from "../store/RunStore.js"
 
 /**
  * A run and its modules as they are stored. `input` is the canonical JSON of its encoded inputs.
@@ -58,6 +55,8 @@ export interface RunFilter {
  * - `startedAt`: when it was created or, once it had ended, resumed
  * - `wakeAt`: of a suspended run: when it is due, 0 for at once
  * - `owner`: who drives an unfinished run, empty when nobody does; `heartbeatAt`: when that was last confirmed
+ * - `recoveries`: how many of its drivers have vanished, or could not drive it, since it last made progress;
+ *   `quarantined`: those were too many, so it is left alone until somebody resumes it
  *
  * @since 0.1.0
  * @category models
@@ -74,6 +73,8 @@ export interface RunSummary {
   readonly wakeAt: Option.Option<number>
   readonly owner: string
   readonly heartbeatAt: number
+  readonly recoveries: number
+  readonly quarantined: boolean
 }
 
 /**
@@ -103,98 +104,17 @@ export class Timeline extends Context.Tag("heddle/state/Timeline")<
       runId: RunId,
       page?: { readonly after?: number; readonly limit?: number }
     ) => Effect.Effect<ReadonlyArray<Transition>, StoreError>
+
+    /** What could not be written, of everything or of one run or state (`key`): latest first, at most `limit` (100). */
+    readonly deadLetters: (filter?: {
+      readonly key?: string
+      readonly limit?: number
+    }) => Effect.Effect<ReadonlyArray<DeadLetter>, StoreError>
+
+    /** How much is stored, of everything. It is counted, which takes a large store a while. */
+    readonly storage: Effect.Effect<Storage, StoreError>
   }
 >() {}
-
-const decodeFailure = Schema.decodeUnknown(Schema.parseJson(Failure))
-
-const decodeJson = Schema.decodeUnknown(Schema.parseJson())
-
-const decodePolicy = Schema.decodeUnknown(Schema.parseJson(RunPolicy))
-
-const unreadable = (runId: RunId, what: string) => (cause: ParseResult.ParseError) =>
-  new StoreError({
-    reason: "corrupt",
-    location: `run "${runId}"`,
-    operation: "get",
-    message: `the stored ${what} of run "${runId}" cannot be read: ${cause.message}`,
-    cause
-  })
-
-const stateOf = (
-  runId: RunId,
-  row: ModuleRow,
-  ended: Omit<ItemCounts, "total"> | undefined
-): Effect.Effect<ModuleState, StoreError> => {
-  const state: ModuleState = {
-    status: row.status,
-    attempt: row.attempt,
-    ...(row.scheduledAt === null ? undefined : { scheduledAt: row.scheduledAt }),
-    ...(row.startedAt === null ? undefined : { startedAt: row.startedAt }),
-    ...(row.finishedAt === null ? undefined : { finishedAt: row.finishedAt }),
-    ...(row.because === null ? undefined : { because: row.because }),
-    ...(row.until === null ? undefined : { until: row.until }),
-    ...(row.items === null && ended === undefined
-      ? undefined
-      : { items: { completed: 0, failed: 0, ...ended, total: row.items ?? 0 } })
-  }
-  if (row.failure === null) return Effect.succeed(state)
-  return Effect.mapBoth(decodeFailure(row.failure), {
-    onSuccess: (failure) => ({ ...state, failure }),
-    onFailure: unreadable(runId, `failure of module "${row.module}"`)
-  })
-}
-
-/** How many items of each module have ended. */
-const endedOf = (items: Stored["items"]): ReadonlyMap<string, Omit<ItemCounts, "total">> => {
-  const ended = new Map<string, Omit<ItemCounts, "total">>()
-  for (const { count, module, status } of items) {
-    ended.set(module, { completed: 0, failed: 0, ...ended.get(module), [status]: count })
-  }
-  return ended
-}
-
-const valueOf = (runId: RunId, { cell, value }: SharedRow): Effect.Effect<readonly [string, unknown], StoreError> =>
-  Effect.mapBoth(decodeJson(value), {
-    onSuccess: (json) => [cell, json] as const,
-    onFailure: unreadable(runId, `value of the shared cell "${cell}"`)
-  })
-
-const snapshotOf = (
-  run: RunRow,
-  modules: HashMap.HashMap<string, ModuleState>,
-  shared: HashMap.HashMap<string, unknown>
-): RunSnapshot => ({
-  _tag: "RunSnapshot",
-  runId: run.runId,
-  dag: run.dag,
-  fingerprint: run.fingerprint,
-  status: run.status,
-  epoch: run.epoch,
-  seq: run.seq,
-  total: run.total,
-  startedAt: run.startedAt,
-  ...(run.finishedAt === null ? undefined : { finishedAt: run.finishedAt }),
-  ...(run.wakeAt === null ? undefined : { until: run.wakeAt }),
-  modules,
-  shared
-})
-
-const storedRun = ({ items, modules, run, shared }: Stored): Effect.Effect<StoredRun, StoreError> =>
-  Effect.gen(function* () {
-    const { runId } = run
-    const ended = endedOf(items)
-    const states = yield* Effect.forEach(modules, (row) =>
-      Effect.map(stateOf(runId, row, ended.get(row.module)), (state) => [row.module, state] as const)
-    )
-    const values = yield* Effect.forEach(shared, (row) => valueOf(runId, row))
-    const policy = yield* Effect.mapError(decodePolicy(run.policy), unreadable(runId, "policy"))
-    return {
-      snapshot: snapshotOf(run, HashMap.fromIterable(states), HashMap.fromIterable(values)),
-      input: run.input,
-      policy
-    }
-  })
 
 const summaryOf = (row: RunRow): RunSummary => ({
   runId: row.runId,
@@ -207,7 +127,9 @@ const summaryOf = (row: RunRow): RunSummary => ({
   finishedAt: Option.fromNullable(row.finishedAt),
   wakeAt: Option.fromNullable(row.wakeAt),
   owner: row.owner,
-  heartbeatAt: row.heartbeatAt
+  heartbeatAt: row.heartbeatAt,
+  recoveries: row.recoveries,
+  quarantined: row.quarantined
 })
 
 /**
@@ -232,19 +154,14 @@ export const layer: Layer.Layer<Timeline, never, RunStore> = Layer.effect(
   Timeline,
   Effect.map(RunStore, (store) =>
     Timeline.of({
-      get: (runId) =>
-        Effect.flatMap(
-          store.get(runId),
-          Option.match({
-            onNone: () => Effect.succeedNone,
-            onSome: (stored) => Effect.asSome(storedRun(stored))
-          })
-        ),
+      get: (runId) => readRun(store, runId),
       list: ({ limit = 100, ...filter } = {}) =>
         Effect.map(store.list({ ...filter, limit }), (runs) => runs.map(summaryOf)),
       items: store.items,
       outputs: store.outputs,
-      history: (runId, { after = 0, limit = 1000 } = {}) => store.history(runId, { after, limit })
+      history: (runId, { after = 0, limit = 1000 } = {}) => store.history(runId, { after, limit }),
+      deadLetters: ({ limit = 100, ...filter } = {}) => store.deadLetters({ ...filter, limit }),
+      storage: store.storage
     })
   )
 )

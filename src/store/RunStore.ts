@@ -24,6 +24,8 @@ import type { RunStatus, SkipReason, Transition } from "../model/Transition.js"
  *   `orders/:/approval`
  * - `startedAt`: `createdAt` or, once it had ended, when it was resumed
  * - `wakeAt`: of a suspended run: when it is due, 0 for at once, null when only a signal makes it due
+ * - `recoveries`: how many of its drivers have vanished, or could not drive it, since it last made progress;
+ *   `quarantined`: those were too many, so it is not `due` until it is claimed by hand or makes progress after all
  *
  * @since 0.1.0
  * @category models
@@ -45,6 +47,8 @@ export interface RunRow {
   readonly startedAt: number
   readonly finishedAt: number | null
   readonly wakeAt: number | null
+  readonly recoveries: number
+  readonly quarantined: boolean
 }
 
 /**
@@ -143,6 +147,78 @@ export interface RunChanges {
 }
 
 /**
+ * The change of one keyed state: the fields that are set, as JSON texts, and those that are cleared. No field is in both.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface StateChange {
+  readonly key: string
+  readonly set: ReadonlyMap<string, string>
+  readonly clear: ReadonlySet<string>
+}
+
+/**
+ * What is written in one transaction: changes of runs, and of keyed state that belongs to no run (each key once).
+ * `synced`: also after a loss of power it is there, and everything that was committed before.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Batch {
+  readonly runs: ReadonlyArray<RunChanges>
+  readonly states: ReadonlyArray<StateChange>
+  readonly synced: boolean
+}
+
+/**
+ * What was accepted and could not be written.
+ *
+ * - `key`: the id of the run, or the key of the state; `epoch`: that of the run's driver, null for keyed state
+ * - `reason`: `lost` (another driver has the run) or `failed` (a permanent error of the store)
+ * - `count`: how many updates; `updates`: JSON of the list of them, in their order; `message`: the error, for people
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface DeadLetter {
+  readonly at: number
+  readonly kind: "run" | "state"
+  readonly key: string
+  readonly epoch: number | null
+  readonly reason: "lost" | "failed"
+  readonly message: string
+  readonly count: number
+  readonly updates: string
+}
+
+/**
+ * How much is stored: numbers of rows, and bytes where the store can tell.
+ *
+ * - `runs`: all of them, by status; `outputs`, `outputBytes`: stored outputs of modules and items, and the length of
+ *   their texts in UTF-8; `spilled`: those of them that are kept apart for their size
+ * - `states`: keyed states that have a field
+ * - `bytes`: what the store takes up, its log included; `freeBytes`: how much of it is to be used again. Null where that
+ *   is unknown
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Storage {
+  readonly runs: { readonly [S in RunStatus]: number }
+  readonly modules: number
+  readonly items: number
+  readonly transitions: number
+  readonly outputs: number
+  readonly outputBytes: number
+  readonly spilled: number
+  readonly states: number
+  readonly deadLetters: number
+  readonly bytes: number | null
+  readonly freeBytes: number | null
+}
+
+/**
  * What a new run takes over from another one.
  *
  * @since 0.1.0
@@ -163,6 +239,7 @@ export type Opened = { readonly _tag: "Created" } | { readonly _tag: "Exists"; r
 /**
  * - `Claimed`: the run is the caller's; `run` is the row after the claim, with its new epoch
  * - `Held`: somebody drives it and has confirmed that since `expiredBefore`
+ * - `Quarantined`: it was recovered too often without progress, and is left alone
  *
  * @since 0.1.0
  * @category models
@@ -171,6 +248,7 @@ export type Claim =
   | { readonly _tag: "Claimed"; readonly run: RunRow }
   | { readonly _tag: "Held"; readonly run: RunRow }
   | { readonly _tag: "Finished"; readonly run: RunRow }
+  | { readonly _tag: "Quarantined"; readonly run: RunRow }
   | { readonly _tag: "Unknown" }
 
 /**
@@ -261,6 +339,11 @@ export class RunStore extends Context.Tag("heddle/store/RunStore")<
      * `running` again since `now`, its module rows are as `RunSnapshot.reopenModule` makes them (times, failures and
      * outputs become null), and the failed items of modules that are pending now are forgotten, as are their signals that
      * were closed. The transitions stay: that the run is `running` again is for its driver to write.
+     *
+     * An unfinished run that is taken over from a driver that did not let go of it has one more of its `recoveries`. Where
+     * those are more than `maxRecoveries` the run is not claimed but quarantined: it has the new `recoveries`, and is
+     * otherwise left as it is. A claim without `maxRecoveries` is one by hand: it claims the run all the same, and one
+     * that was quarantined begins anew, with `recoveries` 0.
      */
     readonly claim: (request: {
       readonly runId: RunId
@@ -268,6 +351,7 @@ export class RunStore extends Context.Tag("heddle/store/RunStore")<
       readonly now: number
       readonly expiredBefore: number
       readonly reopen: boolean
+      readonly maxRecoveries?: number | undefined
     }) => Effect.Effect<Claim, StoreError>
 
     /**
@@ -279,18 +363,54 @@ export class RunStore extends Context.Tag("heddle/store/RunStore")<
       now: number
     ) => Effect.Effect<ReadonlyArray<RunId>, StoreError>
 
-    /** Lets go of an unfinished run, so that anyone can claim it at once; nothing when the epoch is another. */
-    readonly release: (run: { readonly runId: RunId; readonly epoch: number }) => Effect.Effect<void, StoreError>
+    /**
+     * Lets go of an unfinished run, so that anyone can claim it at once; nothing when the epoch is another. `failed`: it
+     * could not be driven, which counts as a recovery.
+     */
+    readonly release: (run: {
+      readonly runId: RunId
+      readonly epoch: number
+      readonly failed?: boolean | undefined
+    }) => Effect.Effect<void, StoreError>
 
     /**
      * Writes a batch in one transaction: the module rows, the transitions and the runs' status, `seq` and
-     * `finishedAt` (both from the transitions). A run that is finished, is unknown or has another epoch is left as it
-     * is, and its changes given back (the same objects); the others are written.
+     * `finishedAt` (both from the transitions), and the keyed states. A run that is finished, is unknown or has another
+     * epoch is left as it is, and its changes given back (the same objects); the others are written. The changes that ended a
+     * run may be written again by the same driver: they are left out, and not given back. A run of which a
+     * module or an item completes by a new transition, or that is suspended or ends, has made progress: its `recoveries`
+     * are 0, and it is not quarantined.
      *
      * A run that is `suspended` after its changes while a signal, delivered or closed, is there for one of its suspended
      * modules is due at once, whatever `wakeAt` says: no wake-up is lost.
      */
-    readonly commit: (batch: ReadonlyArray<RunChanges>) => Effect.Effect<ReadonlyArray<RunChanges>, StoreError>
+    readonly commit: (batch: Batch) => Effect.Effect<ReadonlyArray<RunChanges>, StoreError>
+
+    /** The fields of a keyed state as JSON texts; none when there is no such state. */
+    readonly state: (key: string) => Effect.Effect<ReadonlyMap<string, string>, StoreError>
+
+    /** Keeps a dead letter, after those that are there. */
+    readonly bury: (letter: DeadLetter) => Effect.Effect<void, StoreError>
+
+    /** The dead letters, or those of one key, the last that was buried first, at most `limit`. */
+    readonly deadLetters: (filter: {
+      readonly key?: string | undefined
+      readonly limit: number
+    }) => Effect.Effect<ReadonlyArray<DeadLetter>, StoreError>
+
+    /**
+     * Deletes runs that have ended, with all that is stored of them, their dead letters too: those that ended first, then
+     * by `createdAt` and id, at most `limit`. Kept are the `keep` that ended last and those that ended at `endedBefore` or
+     * later. Gives how many were deleted.
+     */
+    readonly prune: (request: {
+      readonly keep: number
+      readonly endedBefore: number
+      readonly limit: number
+    }) => Effect.Effect<number, StoreError>
+
+    /** How much is stored. It reads through all of it, so it is for people to ask and not for a loop. */
+    readonly storage: Effect.Effect<Storage, StoreError>
 
     /**
      * Delivers a signal or closes it, whichever comes first (one whose module has ended is closed), and makes a suspended run of which that module is suspended
@@ -303,9 +423,9 @@ export class RunStore extends Context.Tag("heddle/store/RunStore")<
 
     /**
      * The runs of these Dags (by fingerprint) that nobody drives and that should be driven: suspended ones that are due,
-     * and running ones; nobody drives a run that was let go of or whose heartbeat is before `expiredBefore`. Running ones
-     * come first, then suspended ones by `wakeAt`; then by `createdAt` and id. At most `limit`. `nextAt`: the first time
-     * after `now` at which another one is due.
+     * and running ones; nobody drives a run that was let go of or whose heartbeat is before `expiredBefore`. A run that is
+     * quarantined is not among them. Running ones come first, then suspended ones by `wakeAt`; then by `createdAt` and id.
+     * At most `limit`. `nextAt`: the first time after `now` at which another one is due.
      */
     readonly due: (request: {
       readonly fingerprints: ReadonlyArray<string>

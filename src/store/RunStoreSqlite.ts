@@ -11,25 +11,40 @@ import type { RunId } from "../model/RunId.js"
 import * as SignalPaths from "../model/SignalPaths.js"
 import { StoreError } from "../model/StoreError.js"
 import { isEnded } from "../model/Transition.js"
-import { advance, claim } from "./internal/Changes.js"
+import { advance, claim, verdict } from "./internal/Changes.js"
 import * as SqliteDatabase from "./internal/SqliteDatabase.js"
+import * as SqliteFile from "./internal/SqliteFile.js"
 import * as SqliteHistory from "./internal/SqliteHistory.js"
+import * as SqliteLetters from "./internal/SqliteLetters.js"
 import * as SqliteRuns from "./internal/SqliteRuns.js"
 import * as SqliteState from "./internal/SqliteState.js"
+import * as SqliteStates from "./internal/SqliteStates.js"
+import * as SqliteStorage from "./internal/SqliteStorage.js"
 import { RunStore } from "./RunStore.js"
 import type { Claim, Opened, RunChanges, Signalled } from "./RunStore.js"
 
 /**
- * `lockTimeout`: how long an operation waits while another connection holds the lock of the file, before it fails with
- * the reason `busy`. Less than the time after which a driver's heartbeat expires, so that waiting does not cost it its
- * runs; the writer tries a batch again on top of it.
+ * - `lockTimeout`: how long an operation waits while another connection holds the lock of the file, before it fails with
+ *   the reason `busy`. Less than the time after which a driver's heartbeat expires, so that waiting does not cost it its
+ *   runs; the writer tries a batch again on top of it
+ * - `spillBytes`: outputs of more bytes are kept apart from the rows of their modules and items. Below the default they are
+ *   read faster where they are; above it they would not fit into the page of their row
  *
  * @since 0.1.0
  * @category options
  */
-export const defaults: { readonly lockTimeout: Duration.DurationInput } = { lockTimeout: "2 seconds" }
+export interface Options {
+  readonly lockTimeout: Duration.DurationInput
+  readonly spillBytes: number
+}
 
-const make = (database: SqliteDatabase.SqliteDatabase): RunStore["Type"] => {
+/**
+ * @since 0.1.0
+ * @category options
+ */
+export const defaults: Options = { lockTimeout: "2 seconds", spillBytes: 800 }
+
+const make = (database: SqliteDatabase.SqliteDatabase, spillBytes: number): RunStore["Type"] => {
   const corrupt = (operation: string, message: string, cause?: unknown) =>
     new StoreError({
       reason: "corrupt",
@@ -45,7 +60,7 @@ const make = (database: SqliteDatabase.SqliteDatabase): RunStore["Type"] => {
         Effect.gen(function* () {
           const begun = seed ?? { modules: [], items: [], transitions: [] }
           const { seq, transitions } = advance(
-            { seq: 0, status: "running", wakeAt: null },
+            { seq: 0, status: "running", wakeAt: null, recoveries: 0, quarantined: false },
             { transitions: begun.transitions, status: undefined, wakeAt: null }
           )
           const [created] = yield* SqliteRuns.select<{ readonly id: number }>(
@@ -63,7 +78,7 @@ const make = (database: SqliteDatabase.SqliteDatabase): RunStore["Type"] => {
               run.policy,
               run.signals
             ])
-            const rows = SqliteState.gather()
+            const rows = SqliteState.gather(spillBytes)
             rows.add(created.id, { ...begun, shared: [] }, transitions)
             yield* rows.write(connection)
             return { _tag: "Created" } satisfies Opened
@@ -80,8 +95,8 @@ const make = (database: SqliteDatabase.SqliteDatabase): RunStore["Type"] => {
           const stored = yield* SqliteRuns.byId(connection, request.runId)
           if (stored === undefined) return { _tag: "Unknown" } satisfies Claim
           const claimed = claim(stored, request)
+          if (claimed.run !== stored) yield* SqliteRuns.updateClaimed(connection, claimed.run)
           if (claimed._tag !== "Claimed") return claimed
-          yield* SqliteRuns.updateClaimed(connection, claimed.run)
           if (claimed.reopened) yield* SqliteState.reopen(connection, request.runId)
           return { _tag: "Claimed", run: claimed.run } satisfies Claim
         })
@@ -106,50 +121,62 @@ const make = (database: SqliteDatabase.SqliteDatabase): RunStore["Type"] => {
         })
       ),
 
-    release: ({ epoch, runId }) =>
+    release: ({ epoch, failed, runId }) =>
       database.write("release", (connection) =>
         Effect.asVoid(
           connection.executeRaw(
-            `UPDATE runs SET owner = '', heartbeat_at = 0
+            `UPDATE runs SET owner = '', heartbeat_at = 0, recoveries = recoveries + ?
               WHERE run_id = ? AND epoch = ? AND status IN ('running', 'suspended')`,
-            [runId, epoch]
+            [failed === true ? 1 : 0, runId, epoch]
           )
         )
       ),
 
-    commit: (batch) =>
-      database.write("commit", (connection) =>
-        Effect.gen(function* () {
-          const known = yield* SqliteRuns.known(connection, batch)
-          const refused: Array<RunChanges> = []
-          const written = new Set<SqliteRuns.Known>()
-          const rows = SqliteState.gather()
-          for (const changes of batch) {
-            const run = known.get(changes.runId)
-            if (run === undefined || run.epoch !== changes.epoch || isEnded(run.status)) {
-              refused.push(changes)
-              continue
+    commit: ({ runs, states, synced }) =>
+      database.write(
+        "commit",
+        (connection) =>
+          Effect.gen(function* () {
+            const known = yield* SqliteRuns.known(connection, runs)
+            const refused: Array<RunChanges> = []
+            const written = new Set<SqliteRuns.Known>()
+            const rows = SqliteState.gather(spillBytes)
+            for (const changes of runs) {
+              const run = known.get(changes.runId)
+              const made = verdict(run, changes)
+              if (made === "refused") refused.push(changes)
+              if (made !== "written" || run === undefined) continue
+              const { transitions, ...next } = advance(run, changes)
+              Object.assign(run, next)
+              written.add(run)
+              rows.add(run.id, changes, transitions)
             }
-            const next = advance(run, changes)
-            run.seq = next.seq
-            run.status = next.status
-            run.finishedAt = next.finishedAt
-            run.wakeAt = next.wakeAt
-            written.add(run)
-            rows.add(run.id, changes, next.transitions)
-          }
-          yield* SqliteRuns.update(connection, written)
-          yield* rows.write(connection)
-          const suspended = Array.from(written).filter(({ status }) => status === "suspended")
-          if (suspended.length > 0) {
-            yield* SqliteRuns.wakeSignalled(
-              connection,
-              suspended.map(({ id }) => id)
-            )
-          }
-          return refused
-        })
+            yield* SqliteRuns.update(connection, written)
+            yield* rows.write(connection)
+            yield* SqliteStates.write(connection, states)
+            const suspended = Array.from(written).filter(({ status }) => status === "suspended")
+            if (suspended.length > 0) {
+              yield* SqliteRuns.wakeSignalled(
+                connection,
+                suspended.map(({ id }) => id)
+              )
+            }
+            return refused
+          }),
+        { synced }
       ),
+
+    state: (key) => database.read("state", (connection) => SqliteStates.read(connection, key)),
+
+    bury: (letter) => database.write("bury", (connection) => SqliteLetters.bury(connection, letter)),
+
+    deadLetters: (filter) => database.read("deadLetters", (connection) => SqliteLetters.list(connection, filter)),
+
+    prune: (request) => database.write("prune", (connection) => SqliteStorage.prune(connection, request)),
+
+    storage: database.readTogether("storage", (connection) =>
+      Effect.flatMap(SqliteFile.logSize(database.location), (logBytes) => SqliteStorage.read(connection, logBytes))
+    ),
 
     signal: (signal) =>
       database.write("signal", (connection) =>
@@ -211,8 +238,8 @@ const make = (database: SqliteDatabase.SqliteDatabase): RunStore["Type"] => {
  * A store in the file `filename`, which is created when it does not exist; `":memory:"` keeps it in memory. The
  * connection is the store's own and closes with the scope. Several processes may use one file.
  *
- * A commit survives the crash of the process; the latest ones may be lost with the power. Waiting for the lock of
- * another process does not block this one.
+ * A commit survives the crash of the process; the latest ones may be lost with the power, unless one that is `synced`
+ * came after them. Waiting for the lock of another process does not block this one.
  *
  * Fails, and leaves the file as it is, when it is not a database (`corrupt`), is that of another application (`foreign`)
  * or was written by a later release (`newer`).
@@ -231,14 +258,14 @@ const make = (database: SqliteDatabase.SqliteDatabase): RunStore["Type"] => {
  * @since 0.1.0
  * @category layers
  */
-export const layer = (options: {
-  readonly filename: string
-  readonly lockTimeout?: Duration.DurationInput | undefined
-}): Layer.Layer<RunStore, StoreError> =>
-  Layer.scoped(
+export const layer = (
+  options: {
+    readonly filename: string
+  } & { readonly [K in keyof Options]?: Options[K] | undefined }
+): Layer.Layer<RunStore, StoreError> => {
+  const { filename, lockTimeout = defaults.lockTimeout, spillBytes = defaults.spillBytes } = options
+  return Layer.scoped(
     RunStore,
-    Effect.map(
-      SqliteDatabase.open({ filename: options.filename, lockTimeout: options.lockTimeout ?? defaults.lockTimeout }),
-      make
-    )
+    Effect.map(SqliteDatabase.open({ filename, lockTimeout }), (database) => make(database, spillBytes))
   )
+}

@@ -98,7 +98,19 @@ export const read = (filename: string, runId: RunId): Effect.Effect<Option.Optio
       // either all tables are there, or none is
       const tables = yield* tablesOf(select)
       if (tables.length === 0) return Option.none()
-      assert.deepStrictEqual(tables, ["inputs", "items", "modules", "runs", "shared", "signals", "transitions"])
+      assert.deepStrictEqual(tables, [
+        "blobs",
+        "dead_letters",
+        "inputs",
+        "items",
+        "modules",
+        "runs",
+        "shared",
+        "signals",
+        "states",
+        "syncs",
+        "transitions"
+      ])
       yield* select("BEGIN")
       const [run] = yield* select<Omit<StoredRun, "modules" | "history">>(
         `SELECT id, run_id AS runId, dag, fingerprint, status, owner, heartbeat_at AS heartbeatAt, epoch, seq,
@@ -108,7 +120,7 @@ export const read = (filename: string, runId: RunId): Effect.Effect<Option.Optio
       if (run === undefined) return Option.none()
       const modules = yield* select<ModuleRow>(
         `SELECT module, status, attempt, scheduled_at AS scheduledAt, started_at AS startedAt,
-          finished_at AS finishedAt, output FROM modules WHERE run = ${run.id}`
+          finished_at AS finishedAt, output FROM module_list WHERE run_id = '${runId}'`
       )
       const history = yield* select<TransitionRow>(
         `SELECT seq, at, module, status, attempt, epoch FROM transitions WHERE run = ${run.id} ORDER BY seq`
@@ -201,3 +213,12 @@ export const assertConsistent = (run: StoredRun): void => {
     )
   )
 }
+
+/** Has the lock of those that write while the effect runs, as an application with a long transaction does. */
+export const whileLocked = <A, E, R>(filename: string, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.gen(function* () {
+    const select = yield* connect(filename, false)
+    yield* select("PRAGMA busy_timeout = 5000")
+    yield* select("BEGIN IMMEDIATE")
+    return yield* Effect.ensuring(effect, select("ROLLBACK"))
+  }).pipe(Effect.scoped)

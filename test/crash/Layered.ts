@@ -4,15 +4,19 @@
 import { Array, Effect, Random, Schema } from "effect"
 import { Dag, Module } from "heddle"
 
-/** `work`: how many milliseconds a module of kind `make` takes, from and to. */
+/** What a module gives: `text` is an integer that is stored as a string, `unstored` is pure without an output schema. */
+type Kind = "integer" | "text" | "pure" | "unstored"
+
+/**
+ * `work`: how many milliseconds a module takes that is not pure, from and to. `kinds`: of which kinds the modules are, in
+ * turn; of all, when it is left out.
+ */
 export interface Size {
   readonly layers: number
   readonly width: number
   readonly work: readonly [number, number]
+  readonly kinds?: ReadonlyArray<Kind>
 }
-
-/** What a module gives: `text` is an integer that is stored as a string, `unstored` is pure without an output schema. */
-type Kind = "integer" | "text" | "pure" | "unstored"
 
 interface Vertex {
   readonly name: string
@@ -31,9 +35,9 @@ export interface Observer {
   readonly gate: Effect.Effect<void>
 }
 
-const kinds: ReadonlyArray<Kind> = ["integer", "text", "pure", "integer", "unstored"]
+const allKinds: ReadonlyArray<Kind> = ["integer", "text", "pure", "integer", "unstored"]
 
-const vertices = ({ layers, width }: Size): ReadonlyArray<Vertex> =>
+const vertices = ({ kinds = allKinds, layers, width }: Size): ReadonlyArray<Vertex> =>
   Array.makeBy(layers * width, (position) => {
     const layer = Math.floor(position / width)
     const salt = (position * 7919 + 104_729) % 1009
@@ -101,7 +105,7 @@ export const dag = (size: Size, observer: Observer) => {
       Effect.gen(function* () {
         observer.began(name)
         if (isOutput(size, position)) yield* observer.gate
-        yield* Effect.sleep(yield* Random.nextIntBetween(from, to + 1))
+        if (to > 0) yield* Effect.sleep(yield* Random.nextIntBetween(from, to + 1))
         return compute(values)
       }).pipe(Effect.onInterrupt(() => Effect.sync(() => observer.interrupted(name))))
     modules.push(

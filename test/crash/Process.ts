@@ -37,6 +37,8 @@ export interface Process {
   readonly next: Effect.Effect<Message, ProcessFailed>
   readonly signal: (signal: "SIGKILL" | "SIGSTOP" | "SIGCONT" | "SIGINT" | "SIGTERM") => Effect.Effect<void>
   readonly ended: Effect.Effect<Ended, ProcessFailed>
+  /** What it has printed, which nothing should. */
+  readonly output: Effect.Effect<string>
   /** For what a test finds wrong with it. */
   readonly failed: (problem: string) => ProcessFailed
 }
@@ -54,10 +56,10 @@ interface Esbuild {
 }
 
 /**
- * The program as one file: a process of it starts in a fifth of the time that it takes to load the sources. The compiler
- * is the one that tsx brings; SQLite's binding stays outside and is found through the link.
+ * A program as one file: a process of it starts in a fifth of the time that it takes to load the sources. The compiler is
+ * the one that tsx brings; SQLite's binding stays outside and is found through the link.
  */
-const compile = (directory: string): string => {
+const compile = (directory: string, source: string): string => {
   const root = fileURLToPath(new URL("../..", import.meta.url))
   const require = createRequire(import.meta.url)
   const esbuild = createRequire(require.resolve("tsx/package.json"))("esbuild") as Esbuild
@@ -65,7 +67,7 @@ const compile = (directory: string): string => {
   Fs.symlinkSync(Path.join(root, "node_modules"), Path.join(directory, "node_modules"))
   esbuild.buildSync({
     absWorkingDir: root,
-    entryPoints: [fileURLToPath(new URL("./program.ts", import.meta.url))],
+    entryPoints: [fileURLToPath(new URL(source, import.meta.url))],
     tsconfig: Path.join(root, "tsconfig.json"),
     bundle: true,
     platform: "node",
@@ -77,6 +79,10 @@ const compile = (directory: string): string => {
   })
   return program
 }
+
+/** Where the compiled program is, until the scope ends. `source`: its path from here. */
+export const compiled = (source: string): Effect.Effect<string, never, Scope.Scope> =>
+  Effect.map(Effect.acquireRelease(makeDirectory, remove), (directory) => compile(directory, source))
 
 const start = (program: string): Effect.Effect<Process, ProcessFailed, Scope.Scope> =>
   Effect.gen(function* () {
@@ -132,6 +138,7 @@ const start = (program: string): Effect.Effect<Process, ProcessFailed, Scope.Sco
       ),
       signal: (signal) => Effect.sync(() => void child.kill(signal)),
       ended: Deferred.await(ended).pipe(bounded("it did not end within 20 seconds")),
+      output: Effect.sync(() => output.join("")),
       failed
     }
   })
@@ -147,16 +154,13 @@ export class Processes extends Context.Tag("heddle/test/crash/Processes")<
 
 export const layer: Layer.Layer<Processes> = Layer.scoped(
   Processes,
-  Effect.map(Effect.acquireRelease(makeDirectory, remove), (directory) => {
-    const program = compile(directory)
-    return {
-      start: Effect.tap(start(program), (process) =>
-        Effect.flatMap(process.next, ({ _tag }) =>
-          _tag === "Ready" ? Effect.void : process.failed(`it was not ready, but ${_tag}`)
-        )
+  Effect.map(compiled("./program.ts"), (program) => ({
+    start: Effect.tap(start(program), (process) =>
+      Effect.flatMap(process.next, ({ _tag }) =>
+        _tag === "Ready" ? Effect.void : process.failed(`it was not ready, but ${_tag}`)
       )
-    }
-  })
+    )
+  }))
 )
 
 /** The whole lines of a log; empty when there is none. */

@@ -3,6 +3,7 @@
  */
 import { Schema } from "effect"
 import { RunId } from "heddle"
+import type { Size } from "./Layered.js"
 
 /**
  * Run the layered Dag.
@@ -62,3 +63,15 @@ export type Message = typeof Message.Type
 
 /** The file descriptor on which a process sends its messages. */
 export const descriptor = 3
+
+/**
+ * The run of `programs/layered.ts`, and the file in which it is, in the working directory. The modules of a layer take no
+ * time, and so share a commit.
+ */
+export const points: { readonly filename: string; readonly runId: RunId; readonly seed: number; readonly size: Size } =
+  {
+    filename: "heddle.db",
+    runId: RunId.make("points"),
+    seed: 141_421,
+    size: { layers: 20, width: 5, work: [0, 0], kinds: ["integer", "text", "pure"] }
+  }

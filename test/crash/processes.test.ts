@@ -197,7 +197,9 @@ layer(Processes.layer, { excludeTestServices: true })("two processes and one dat
           const end = yield* outcome(a)
           assert.strictEqual(end._tag === "Failed" ? end.tag : "Completed", "RunLost", JSON.stringify(end))
           assert.deepStrictEqual(yield* Fiber.join(driver), Layered.expected(slow, seed).outputs)
-          if (!whileDriving) assert.deepStrictEqual(yield* Database.dump(told.filename), before)
+          // all that it may write is what it could not write
+          const written = ({ dead_letters: _, ...tables }: typeof before) => tables
+          if (!whileDriving) assert.deepStrictEqual(written(yield* Database.dump(told.filename)), written(before))
         }).pipe(Effect.provide(engine(directory, short)))
 
         const run = yield* stored(told.filename, slow)
@@ -328,6 +330,38 @@ layer(Processes.layer, { excludeTestServices: true })("two processes and one dat
         assert.deepStrictEqual(repeated(size, told.flatMap(began)), [], what)
         const run = yield* stored(filename, size, id)
         assert.strictEqual(run.epoch, isCutOff ? 2 : 1, what)
+      }
+    })
+  )
+
+  it.scoped("each runs 50 modules, while others also lock the file: no update is lost, and no lock is an error", () =>
+    Effect.gen(function* () {
+      const directory = yield* temporaryDirectory
+      const { start } = yield* Processes.Processes
+      const both = yield* Effect.all([start, start], { concurrency: 2 })
+      const size: Layered.Size = { layers: 10, width: 5, work: [0, 2] }
+      for (let round = 0; round < 4; round++) {
+        const at = (yield* Clock.currentTimeMillis) + 50
+        const told = both.map((_, i) => {
+          const name = `${round}-${i}`
+          return command(directory, name, { runId: RunId.make(name), size, at, gate: "" })
+        })
+        yield* Effect.all(Array.zipWith(both, told, (process, command) => process.tell(command)))
+        // longer than SQLite itself waits for it
+        const lock = Database.whileLocked(fileIn(directory), Effect.sleep("20 millis"))
+        const locking = yield* Effect.fork(Effect.forever(Effect.zipRight(lock, Effect.sleep("10 millis"))))
+        const ends = yield* Effect.all(both.map(outcome))
+        yield* Fiber.interrupt(locking)
+        for (const [i, end] of ends.entries()) {
+          assert.deepInclude(end, { _tag: "Completed", outputs: Layered.expected(size, seed).outputs })
+          const run = yield* stored(fileIn(directory), size, told[i]!.runId)
+          assert.strictEqual(run.epoch, 1)
+          assert.deepStrictEqual(repeated(size, began(told[i]!)), [])
+          const acknowledged = lines(`${told[i]!.log}.acknowledged`)
+          assert.strictEqual(new Set(acknowledged).size, run.modules.size)
+          assert.strictEqual(acknowledged.length, run.modules.size)
+          assert.strictEqual(yield* both[i]!.output, "")
+        }
       }
     })
   )

@@ -2,7 +2,6 @@ import { assert, describe, it, layer, vi } from "@effect/vitest"
 import { Clock, Duration, Effect, Either, HashMap, Layer, Option } from "effect"
 import { Engine, Heddle, RunId, RunSnapshot, Timeline } from "heddle"
 import * as RunStoreSqlite from "heddle/store/RunStoreSqlite"
-import * as ChildProcess from "node:child_process"
 import * as Fs from "node:fs"
 import * as Os from "node:os"
 import * as Path from "node:path"
@@ -22,50 +21,14 @@ const folder = Effect.acquireRelease(
 vi.setConfig({ testTimeout: 60_000 })
 const bounded = Effect.timeout("30 seconds")
 
-/** A process of the example, which ends with the scope at the latest. */
+/** A process of the example. */
 const begin = (database: string, args: ReadonlyArray<string>) =>
-  Effect.flatMap(Program.Program, (program) =>
-    Effect.map(
-      Effect.acquireRelease(
-        Effect.sync(() => {
-          const child = ChildProcess.spawn(process.execPath, [program, ...args, "--db", database])
-          const output = { stdout: "", stderr: "" }
-          child.stdout.setEncoding("utf8").on("data", (text: string) => (output.stdout += text))
-          child.stderr.setEncoding("utf8").on("data", (text: string) => (output.stderr += text))
-          const ended = new Promise<number | string | null>((resolve) =>
-            child.on("close", (code, signal) => resolve(code ?? signal))
-          )
-          return { child, output, ended }
-        }),
-        ({ child, ended }) =>
-          Effect.zipRight(
-            Effect.sync(() => child.kill("SIGKILL")),
-            Effect.promise(() => ended)
-          )
-      ),
-      ({ child, ended, output }) => ({
-        kill: (signal: NodeJS.Signals) => Effect.sync(() => void child.kill(signal)),
-        /** Waits until it has printed this. */
-        prints: (text: string) =>
-          bounded(
-            Effect.async<void>((resume) => {
-              const look = () => {
-                if (output.stdout.includes(text)) resume(Effect.void)
-              }
-              child.stdout.on("data", look)
-              look()
-            })
-          ),
-        /** Its exit code, or the signal that ended it, and what it has printed. */
-        ended: bounded(
-          Effect.map(
-            Effect.promise(() => ended),
-            (code) => ({ code, ...output })
-          )
-        )
-      })
-    )
-  )
+  Effect.map(Program.start(...args, "--db", database), ({ ended, kill, output, prints }) => ({
+    kill,
+    prints: (text: string) => bounded(prints(text)),
+    /** Its exit code, or the signal that ended it, and what it has printed. */
+    ended: bounded(Effect.map(ended, (code) => ({ code, ...output })))
+  }))
 
 /** A process from its beginning to its end. */
 const run = (database: string, ...args: ReadonlyArray<string>) =>

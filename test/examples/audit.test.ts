@@ -3,7 +3,6 @@ import { NodeContext } from "@effect/platform-node"
 import { assert, describe, it, layer } from "@effect/vitest"
 import { Deferred, Effect, Either, Fiber, Layer, Schedule } from "effect"
 import { Diagram, Engine, Heddle, RunId, RunSnapshot } from "heddle"
-import * as ChildProcess from "node:child_process"
 import * as Crypto from "node:crypto"
 import * as Fs from "node:fs"
 import * as Os from "node:os"
@@ -281,50 +280,6 @@ describe("the audit", () => {
 
 const root = fileURLToPath(new URL("../..", import.meta.url))
 
-interface Command {
-  readonly output: { stdout: string; stderr: string }
-  /** Waits until it has printed this. */
-  readonly prints: (text: string) => Effect.Effect<void>
-  readonly kill: (signal: NodeJS.Signals) => Effect.Effect<void>
-  /** Its exit code, or the signal that ended it. */
-  readonly ended: Effect.Effect<number | string | null>
-}
-
-/** The demo in a process of its own, which ends with the scope at the latest. */
-const command = (...args: ReadonlyArray<string>) =>
-  Effect.map(
-    Effect.acquireRelease(
-      Effect.map(Program.Program, (program) => {
-        const child = ChildProcess.spawn(process.execPath, [program, ...args], { cwd: root })
-        const output = { stdout: "", stderr: "" }
-        child.stdout.setEncoding("utf8").on("data", (text: string) => (output.stdout += text))
-        child.stderr.setEncoding("utf8").on("data", (text: string) => (output.stderr += text))
-        const ended = new Promise<number | string | null>((resolve) =>
-          child.on("close", (code, signal) => resolve(code ?? signal))
-        )
-        return { child, output, ended }
-      }),
-      ({ child, ended }) =>
-        Effect.zipRight(
-          Effect.sync(() => child.kill("SIGKILL")),
-          Effect.promise(() => ended)
-        )
-    ),
-    ({ child, ended, output }): Command => ({
-      output,
-      prints: (text) =>
-        Effect.async<void>((resume) => {
-          const look = () => {
-            if (output.stdout.includes(text)) resume(Effect.void)
-          }
-          child.stdout.on("data", look)
-          look()
-        }),
-      kill: (signal) => Effect.sync(() => void child.kill(signal)),
-      ended: Effect.promise(() => ended)
-    })
-  )
-
 /** Work for a second or two: every package has many small files and a large one, which takes no space on the disk. */
 const manyPackages = Effect.map(folder, (root) => {
   for (let i = 0; i < 40; i++) {
@@ -361,7 +316,7 @@ layer(Program.layer(Path.join(root, "docs/examples/audit/main.ts")), { excludeTe
       () =>
         Effect.gen(function* () {
           const at = yield* folder
-          const missing = yield* command("--target", Path.join(at, "missing"))
+          const missing = yield* Program.start("--target", Path.join(at, "missing"))
           assert.strictEqual(yield* missing.ended, 1)
           assert.strictEqual(missing.output.stderr, `audit: there is no folder "${Path.join(at, "missing")}"\n`)
           assert.strictEqual(missing.output.stdout, "")
@@ -375,7 +330,7 @@ layer(Program.layer(Path.join(root, "docs/examples/audit/main.ts")), { excludeTe
         Effect.gen(function* () {
           const target = yield* manyPackages
           const [database, report] = [Path.join(target, "audit.db"), Path.join(target, "report.md")]
-          const again = command("--target", target, "--db", database, "--report", report, "--concurrency", "1")
+          const again = Program.start("--target", target, "--db", database, "--report", report, "--concurrency", "1")
           const name = `audit-${sha256(Path.join(target, "node_modules")).slice(0, 12)}`
           const runId = RunId.make(`${name}-1`)
 

@@ -19,12 +19,11 @@ import {
 } from "effect"
 import { Dag, Engine, Heddle, Module, Plan, RunId, RunSnapshot, RunStore, StoreError } from "heddle"
 import * as RunStoreMemory from "heddle/store/RunStoreMemory"
+import { Bad, withTime } from "./Harness.js"
 
 const id = RunId.make("run")
 const unknownSymbol: unknown = Symbol("not JSON")
 const n = Module.input("n", Schema.Number)
-
-class Bad extends Schema.TaggedError<Bad>()("Bad", { why: Schema.String }) {}
 
 /** An engine over a store that the test can look at and other engines can share; hours pass without heartbeats. */
 const overStore = Heddle.layer({ lease: { heartbeat: Duration.infinity } })
@@ -41,14 +40,6 @@ const never = <Name extends string>(name: Name, onInterrupt: Effect.Effect<void>
   Module.make(name, { output: Schema.Void, run: () => Effect.onInterrupt(Effect.never, () => onInterrupt) })
 
 const at = (snapshot: RunSnapshot.RunSnapshot, status: string, name: string) => statusOf(snapshot, name) === status
-
-/** Lets the test's clock run, a batch interval at a time, until the effect has ended. */
-const withTime = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
-  Effect.gen(function* () {
-    const fiber = yield* Effect.fork(effect)
-    while (Option.isNone(yield* Fiber.poll(fiber))) yield* TestClock.adjust("100 millis")
-    return yield* Fiber.join(fiber)
-  })
 
 /** Waits until a module has a status, by looking at what the run publishes: after its commit. */
 const until = (handle: Engine.Handle<unknown, unknown>, name: string, status: string) =>
@@ -184,6 +175,17 @@ describe("Engine", () => {
         yield* Engine.execute(dag, {}, { durability: "memory" })
         yield* Fiber.interrupt(ticking)
         assert.isAtLeast(yield* Ref.get(ticks), 2)
+      }).pipe(Effect.provide(Heddle.layerMemory))
+    )
+
+    it.live("many short runs, of which each waits for the writer, let timers have their turn", () =>
+      Effect.gen(function* () {
+        const one = Module.make("one", { output: Schema.Number, run: () => Effect.succeed(1) })
+        const dag = Dag.make("short", { outputs: { one } })
+        const runs = yield* Effect.fork(Effect.forever(Engine.execute(dag, {}, { durability: "committed" })))
+        // it does not end where they have none
+        yield* Effect.sleep("50 millis")
+        yield* Fiber.interrupt(runs)
       }).pipe(Effect.provide(Heddle.layerMemory))
     )
 
@@ -885,7 +887,7 @@ describe("Engine", () => {
         const { commit } = yield* RunStore.RunStore
         const layer = yield* over(() => ({
           commit: (batch) =>
-            batch.some(({ status }) => status === "cancelled")
+            batch.runs.some(({ status }) => status === "cancelled")
               ? Effect.fail(new StoreError({ reason: "full", location: "here", operation: "commit", message: "full" }))
               : commit(batch)
         }))
@@ -1000,7 +1002,7 @@ describe("Engine", () => {
           Layer.provide(
             Layer.succeed(RunStore.RunStore, {
               ...store,
-              commit: (batch: ReadonlyArray<RunStore.RunChanges>) => gate.whenOpen(store.commit(batch))
+              commit: (batch: RunStore.Batch) => gate.whenOpen(store.commit(batch))
             })
           )
         )
@@ -1048,8 +1050,8 @@ describe("Engine", () => {
           Layer.provide(
             Layer.succeed(RunStore.RunStore, {
               ...store,
-              commit: (batch: ReadonlyArray<RunStore.RunChanges>) =>
-                batch.some(({ runId }) => runId === "poison") ? Effect.fail(broken) : store.commit(batch)
+              commit: (batch: RunStore.Batch) =>
+                batch.runs.some(({ runId }) => runId === "poison") ? Effect.fail(broken) : store.commit(batch)
             })
           )
         )

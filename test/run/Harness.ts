@@ -1,9 +1,13 @@
 /** What the tests of runs have in common: engines over a shared store, and waiting for what a run does. */
-import { Duration, Effect, Fiber, Layer, Option, TestClock } from "effect"
+import { Duration, Effect, Fiber, Layer, Option, Schema, TestClock } from "effect"
 import { Heddle, RunId, RunSnapshot, Timeline, type Dag, type Engine } from "heddle"
 import * as RunStoreMemory from "heddle/store/RunStoreMemory"
+import { turn } from "./VirtualClock.js"
 
 export const id = RunId.make("run")
+
+/** An error of a module's own. */
+export class Bad extends Schema.TaggedError<Bad>()("Bad", { why: Schema.String }) {}
 
 /** A store that outlives engines, and a reader of it. */
 export const store = Layer.provideMerge(
@@ -31,7 +35,8 @@ export const eventually = <E, R>(check: Effect.Effect<boolean, E, R>, what = "it
   Effect.gen(function* () {
     for (let i = 0; i < 2000; i++) {
       if (yield* check) return
-      yield* Effect.yieldNow()
+      // now and then a whole turn of Node: what rests for a timer goes on
+      yield* i % 50 === 49 ? turn : Effect.yieldNow()
     }
     return yield* Effect.dieMessage(`${what} never came true`)
   })

@@ -12,11 +12,11 @@ export interface VirtualClock {
   readonly until: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 }
 
+/** A whole turn of Node, in which its timers have theirs. */
+export const turn = Effect.async<void>((resume) => void setImmediate(() => resume(Effect.void)))
+
 /** Everything that does not wait for time has happened: the scheduler of Effect goes on in microtasks. */
-const rest: Effect.Effect<void> = Effect.repeatN(
-  Effect.async<void>((resume) => void setImmediate(() => resume(Effect.void))),
-  2
-)
+const rest: Effect.Effect<void> = Effect.repeatN(turn, 2)
 
 const make = (): VirtualClock => {
   let now = 0
@@ -30,6 +30,8 @@ const make = (): VirtualClock => {
     currentTimeNanos: Effect.sync(() => BigInt(Math.floor(now * 1_000_000))),
     sleep: (duration) =>
       Effect.async<void>((resume) => {
+        // no time has to pass for it, as with `TestClock`
+        if (Duration.toMillis(duration) <= 0) return resume(Effect.void)
         const sleeper = { at: now + Duration.toMillis(duration), wake: () => resume(Effect.void) }
         sleepers.add(sleeper)
         return Effect.sync(() => sleepers.delete(sleeper))

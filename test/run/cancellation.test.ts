@@ -3,6 +3,7 @@ import { Deferred, Duration, Effect, Fiber, Option, Schema, TestClock } from "ef
 import { Dag, Engine, Module, Run, RunId } from "heddle"
 import {
   alone,
+  Bad,
   cutOffWhen,
   engine,
   eventually,
@@ -16,8 +17,6 @@ import {
   store,
   storedRun
 } from "./Harness.js"
-
-class Bad extends Schema.TaggedError<Bad>()("Bad", { why: Schema.String }) {}
 
 /** Effect modules that note when they begin, and do one thing. */
 const noted = () => {

@@ -18,6 +18,7 @@ import { Dag, Engine, Module, Plan, Run, RunError, RunSnapshot, Shared, Timeline
 import { numRuns } from "../numRuns.js"
 import {
   alone,
+  Bad,
   cutOffWhen,
   engine,
   eventually,
@@ -32,8 +33,6 @@ import {
   store,
   storedRun
 } from "./Harness.js"
-
-class Bad extends Schema.TaggedError<Bad>()("Bad", { why: Schema.String }) {}
 
 const bad = new Bad({ why: "bad" })
 

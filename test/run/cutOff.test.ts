@@ -43,7 +43,7 @@ describe("a stopped run that is cut off after its last module and before its end
         const untilTheEnd = {
           ...stored,
           commit: (batch: Parameters<typeof stored.commit>[0]) => {
-            isUp &&= batch.every(({ status }) => status === "running" || status === undefined)
+            isUp &&= batch.runs.every(({ status }) => status === "running" || status === undefined)
             return isUp ? stored.commit(batch) : down
           }
         }
@@ -244,7 +244,9 @@ describe("a run that is let go of", () => {
         ...stored,
         commit: (batch: Parameters<typeof stored.commit>[0]) =>
           Effect.tap(stored.commit(batch), () =>
-            batch.some(({ status }) => status === "suspended") ? Deferred.succeed(suspended, undefined) : Effect.void
+            batch.runs.some(({ status }) => status === "suspended")
+              ? Deferred.succeed(suspended, undefined)
+              : Effect.void
           )
       }
       const signal = Module.signal("signal", { value: Schema.Int })

@@ -15,6 +15,7 @@ import {
 } from "heddle"
 import {
   alone,
+  Bad,
   cutOffWhen,
   engine,
   eventually,
@@ -29,8 +30,6 @@ import {
   store,
   storedRun
 } from "./Harness.js"
-
-class Bad extends Schema.TaggedError<Bad>()("Bad", { why: Schema.String }) {}
 
 const bad = new Bad({ why: "bad" })
 const breaks = Module.make("breaks", { output: Schema.String, run: () => bad })
@@ -601,7 +600,7 @@ describe("atMostOnce", () => {
         engine(),
         Layer.succeed(RunStore.RunStore, {
           ...runs,
-          commit: (batch: ReadonlyArray<RunStore.RunChanges>) => (isGone ? Effect.fail(broken) : runs.commit(batch))
+          commit: (batch: RunStore.Batch) => (isGone ? Effect.fail(broken) : runs.commit(batch))
         })
       )
       yield* Effect.gen(function* () {
@@ -648,8 +647,8 @@ describe("atMostOnce", () => {
         Layer.provide(
           Layer.succeed(RunStore.RunStore, {
             ...runs,
-            commit: (batch: ReadonlyArray<RunStore.RunChanges>) =>
-              batch.some(({ runId }) => runId === "poison") ? Effect.fail(broken) : runs.commit(batch)
+            commit: (batch: RunStore.Batch) =>
+              batch.runs.some(({ runId }) => runId === "poison") ? Effect.fail(broken) : runs.commit(batch)
           })
         )
       )
@@ -683,8 +682,7 @@ describe("atMostOnce", () => {
         Layer.provide(
           Layer.succeed(RunStore.RunStore, {
             ...runs,
-            commit: (batch: ReadonlyArray<RunStore.RunChanges>) =>
-              Effect.zipRight(asked.open, gate.whenOpen(runs.commit(batch)))
+            commit: (batch: RunStore.Batch) => Effect.zipRight(asked.open, gate.whenOpen(runs.commit(batch)))
           })
         )
       )

@@ -1,9 +1,19 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Chunk, Deferred, Effect, Exit, Fiber, Schedule, Schema, Stream, TestClock } from "effect"
 import { Dag, Engine, Heddle, Module, ModuleError, Run, RunId, Shared } from "heddle"
-import { alone, cutOffWhen, engine, eventually, historyOf, id, reaches, store, storedRun, withTime } from "./Harness.js"
-
-class Bad extends Schema.TaggedError<Bad>()("Bad", { why: Schema.String }) {}
+import {
+  alone,
+  Bad,
+  cutOffWhen,
+  engine,
+  eventually,
+  historyOf,
+  id,
+  reaches,
+  store,
+  storedRun,
+  withTime
+} from "./Harness.js"
 
 const stats = Shared.make("stats", { seen: Shared.cell(Schema.Int, 0), ticks: Shared.live(Schema.Int, 0) })
 const bump = Shared.update(stats, ({ seen }) => ({ seen: seen + 1 }))

@@ -5,6 +5,7 @@ import { readFileSync } from "node:fs"
 import { numRuns } from "../numRuns.js"
 import {
   alone,
+  Bad,
   cutOffWhen,
   engine,
   id,
@@ -18,8 +19,6 @@ import {
   storedRun
 } from "./Harness.js"
 import * as JoinTable from "./JoinTable.js"
-
-class Bad extends Schema.TaggedError<Bad>()("Bad", { why: Schema.String }) {}
 
 /** Parents end in ways that their types tell apart; here a row of a table says which. */
 type Parent = Module.Module<string, string, Bad, never, never, Failed | Skipped | Bad>

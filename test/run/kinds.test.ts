@@ -3,10 +3,9 @@ import { Chunk, Duration, Effect, Exit, Fiber, Option, Ref, Schedule, Schema, St
 import { Dag, Engine, Heddle, Module, Run, RunId, RunSnapshot, Shared } from "heddle"
 
 import * as RunStoreMemory from "heddle/store/RunStoreMemory"
+import { Bad } from "./Harness.js"
 const memory = RunStoreMemory.layer()
 const id = RunId.make("run")
-
-class Bad extends Schema.TaggedError<Bad>()("Bad", { why: Schema.String }) {}
 
 describe("map", () => {
   it.effect("gives results in order, peaks at its concurrency, and of an empty list gives none", () =>

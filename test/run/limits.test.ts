@@ -16,6 +16,7 @@ import { Dag, Engine, Heddle, Module, Run, RunError, RunId, RunStore, Shared, St
 import { numRuns } from "../numRuns.js"
 import {
   alone,
+  Bad,
   cutOffWhen,
   engine,
   eventually,
@@ -29,8 +30,6 @@ import {
   storedRun
 } from "./Harness.js"
 import * as VirtualClock from "./VirtualClock.js"
-
-class Bad extends Schema.TaggedError<Bad>()("Bad", { why: Schema.String }) {}
 
 const bad = new Bad({ why: "bad" })
 
@@ -477,7 +476,7 @@ describe("a permit comes back", () => {
         Layer.provide(
           Layer.succeed(RunStore.RunStore, {
             ...runs,
-            commit: (batch: ReadonlyArray<RunStore.RunChanges>) => (isBroken ? Effect.fail(broken) : runs.commit(batch))
+            commit: (batch: RunStore.Batch) => (isBroken ? Effect.fail(broken) : runs.commit(batch))
           })
         )
       )

@@ -4,6 +4,7 @@ import { Cause, Deferred, Effect, Exit, Fiber, Option, Ref, Schedule, Schema, Te
 import { Dag, Engine, Failed, Module, ModuleTimedOut, Run } from "heddle"
 import {
   alone,
+  Bad,
   eventually,
   historyOf,
   id,
@@ -14,8 +15,6 @@ import {
   statusOf,
   storedRun
 } from "./Harness.js"
-
-class Bad extends Schema.TaggedError<Bad>()("Bad", { why: Schema.String }) {}
 
 const bad = (why: string | number) => new Bad({ why: String(why) })
 

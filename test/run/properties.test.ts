@@ -1,24 +1,17 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, FastCheck as fc, Fiber, HashMap, Layer, Stream, TestClock } from "effect"
+import { Effect, FastCheck as fc, Fiber, HashMap, Layer, Stream } from "effect"
 import { Engine, Heddle, ModuleStatus, RunId, RunSnapshot, Timeline } from "heddle"
 import type { Transition } from "heddle"
 import * as RunStoreMemory from "heddle/store/RunStoreMemory"
 import { numRuns } from "../numRuns.js"
 import * as RandomDag from "./RandomDag.js"
+import { withTime } from "./Harness.js"
 
 const runId = RunId.make("property")
 const fastCheck = { numRuns }
 
 /** Engine and reader over one store in memory. */
 const layer = Layer.merge(Heddle.layer(), Timeline.layer).pipe(Layer.provide(RunStoreMemory.layer()))
-
-/** Lets the test's clock run until the effect has ended. */
-const withTime = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
-  Effect.gen(function* () {
-    const fiber = yield* Effect.fork(effect)
-    while ((yield* Fiber.poll(fiber))._tag === "None") yield* TestClock.adjust("100 millis")
-    return yield* Fiber.join(fiber)
-  })
 
 const options = fc.record({
   concurrency: fc.integer({ min: 1, max: 16 }),

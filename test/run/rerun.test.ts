@@ -18,6 +18,7 @@ import * as RunStoreSqlite from "heddle/store/RunStoreSqlite"
 import { numRuns } from "../numRuns.js"
 import {
   alone,
+  Bad,
   cutOffWhen,
   engine,
   historyOf,
@@ -33,8 +34,6 @@ import {
   storedRun
 } from "./Harness.js"
 import * as VirtualClock from "./VirtualClock.js"
-
-class Bad extends Schema.TaggedError<Bad>()("Bad", { why: Schema.String }) {}
 
 const again = RunId.make("again")
 

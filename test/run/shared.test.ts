@@ -16,10 +16,8 @@ import { Dag, Engine, Heddle, Module, Run, RunId, RunSnapshot, Shared, Timeline 
 import * as RunStoreMemory from "heddle/store/RunStoreMemory"
 import * as RunStoreSqlite from "heddle/store/RunStoreSqlite"
 import { numRuns } from "../numRuns.js"
-import { id, withTime } from "./Harness.js"
+import { Bad, id, withTime } from "./Harness.js"
 import * as VirtualClock from "./VirtualClock.js"
-
-class Bad extends Schema.TaggedError<Bad>()("Bad", { why: Schema.String }) {}
 
 const lease = { heartbeat: Duration.infinity, expiry: Duration.infinity }
 

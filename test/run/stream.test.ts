@@ -4,6 +4,7 @@ import { Chunk, Effect, Exit, Fiber, Option, Queue, Ref, Schema, Stream, Supervi
 import { Dag, Engine, Module, Run, RunId, Shared, Timeline } from "heddle"
 import {
   alone,
+  Bad,
   engine,
   eventually,
   historyOf,
@@ -16,8 +17,6 @@ import {
   storedRun,
   withTime
 } from "./Harness.js"
-
-class Bad extends Schema.TaggedError<Bad>()("Bad", { why: Schema.String }) {}
 
 const bad = new Bad({ why: "bad" })
 

@@ -8,19 +8,26 @@ import * as RunStoreMemory from "heddle/store/RunStoreMemory"
 
 type Store = typeof RunStore.RunStore.Service
 type Commit = ReturnType<Store["commit"]>
+/** The changes of runs in a batch. */
 export type Batch = ReadonlyArray<RunStore.RunChanges>
 
 /** Changed by the test at any time; what is undefined behaves as the store in memory does. */
 export interface Control {
   /** What `open` and `claim` do after they have taken effect. */
   after: Effect.Effect<void> | undefined
-  commit: ((batch: Batch, commit: Commit) => Commit) | undefined
+  commit: ((runs: Batch, commit: Commit, batch: RunStore.Batch) => Commit) | undefined
   heartbeat: ((beat: ReturnType<Store["heartbeat"]>) => ReturnType<Store["heartbeat"]>) | undefined
   release: Store["release"] | undefined
   get: Store["get"] | undefined
+  state: ((read: ReturnType<Store["state"]>, key: string) => ReturnType<Store["state"]>) | undefined
+  bury: ((bury: ReturnType<Store["bury"]>, letter: RunStore.DeadLetter) => ReturnType<Store["bury"]>) | undefined
   /** What `commit` was called with, and those of it that were written. */
   readonly tried: Array<Batch>
   readonly written: Array<Batch>
+  /** The same as `written`, with keyed state. */
+  readonly batches: Array<RunStore.Batch>
+  /** The keys that were read, and the runs. */
+  readonly reads: Array<string>
   /** The times of the calls of `heartbeat`, and for which runs. */
   readonly beats: Array<{ readonly at: number; readonly runs: ReadonlyArray<string> }>
 }
@@ -35,8 +42,12 @@ export const layer: Layer.Layer<ControlledStore | RunStore.RunStore> = Layer.map
     heartbeat: undefined,
     release: undefined,
     get: undefined,
+    state: undefined,
+    bury: undefined,
     tried: [],
     written: [],
+    batches: [],
+    reads: [],
     beats: []
   }
   return Context.make(ControlledStore, control).pipe(
@@ -45,11 +56,14 @@ export const layer: Layer.Layer<ControlledStore | RunStore.RunStore> = Layer.map
       open: (run) => Effect.tap(store.open(run), () => control.after),
       claim: (request) => Effect.tap(store.claim(request), () => control.after),
       commit: (batch) => {
-        const write = Effect.tap(store.commit(batch), () => control.written.push(batch))
+        const write = Effect.tap(store.commit(batch), () => {
+          control.batches.push(batch)
+          return control.written.push(batch.runs)
+        })
         // not suspended: a store may also throw when it is called
-        const commit = control.commit?.(batch, write) ?? write
+        const commit = control.commit?.(batch.runs, write, batch) ?? write
         return Effect.zipRight(
-          Effect.sync(() => control.tried.push(batch)),
+          Effect.sync(() => control.tried.push(batch.runs)),
           commit
         )
       },
@@ -59,7 +73,15 @@ export const layer: Layer.Layer<ControlledStore | RunStore.RunStore> = Layer.map
         return control.heartbeat?.(beat) ?? beat
       },
       release: (run) => (control.release ?? store.release)(run),
-      get: (runId) => (control.get ?? store.get)(runId)
+      get: (runId) => {
+        control.reads.push(runId)
+        return (control.get ?? store.get)(runId)
+      },
+      state: (key) => {
+        control.reads.push(key)
+        return control.state?.(store.state(key), key) ?? store.state(key)
+      },
+      bury: (letter) => control.bury?.(store.bury(letter), letter) ?? store.bury(letter)
     })
   )
 })

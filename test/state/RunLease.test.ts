@@ -45,7 +45,10 @@ const become = (status: Transition.RunStatus, fields: { readonly name?: string; 
     const transition = { _tag: "RunTransition", seq: 1, at: 5, status, epoch: 1 } as const
     const changes = { epoch: 1, modules: [], items: [], shared: [], transitions: [transition], status }
     const { runId } = ControlledStore.newRun(fields.name ?? "a")
-    assert.deepStrictEqual(yield* store.commit([{ runId, ...changes, wakeAt: fields.wakeAt ?? null }]), [])
+    assert.deepStrictEqual(
+      yield* store.commit({ runs: [{ runId, ...changes, wakeAt: fields.wakeAt ?? null }], states: [], synced: false }),
+      []
+    )
   })
 
 const finish = become("completed")
@@ -323,6 +326,32 @@ describe("RunLease", () => {
       }).pipe(Effect.provide(ControlledStore.layer))
     )
 
+    it.scoped("with maxRecoveries is of no run that has lost more drivers, until one without", () =>
+      Effect.gen(function* () {
+        for (let drivers = 0; drivers < 3; drivers++) {
+          yield* Effect.gen(function* () {
+            const lease = yield* leaseOf({ owner: `process ${drivers}` })
+            if (drivers === 0) return yield* opened(lease)
+            const claim = yield* lease.claim(runId, { maxRecoveries: 2 })
+            assert(claim._tag === "Claimed")
+            assert.deepInclude(claim.held.run, { recoveries: drivers, epoch: drivers + 1 })
+            return claim.held
+          }).pipe(Effect.scoped)
+          yield* TestClock.adjust("10 seconds")
+        }
+        const lease = yield* leaseOf({ owner: "last" })
+        for (let i = 0; i < 2; i++) {
+          const claim = yield* lease.claim(runId, { maxRecoveries: 2 })
+          assert.deepStrictEqual(claim, { _tag: "Quarantined", run: yield* row })
+          assert.deepInclude(yield* row, { recoveries: 3, quarantined: true, epoch: 3, owner: "process 2" })
+          assert.deepStrictEqual(yield* lease.due(["f"], 10), { runs: [], nextAt: null })
+        }
+        const { run } = yield* claimed(lease)
+        assert.deepStrictEqual(run, yield* row)
+        assert.deepInclude(run, { recoveries: 0, quarantined: false, epoch: 4, owner: "last" })
+      }).pipe(Effect.provide(ControlledStore.layer))
+    )
+
     it.scoped("finds nothing to claim of a run that has ended or does not exist", () =>
       Effect.gen(function* () {
         const lease = yield* leaseOf()
@@ -539,6 +568,24 @@ describe("RunLease", () => {
         }).pipe(Effect.provide(ControlledStore.layer))
       )
     }
+
+    it.scoped("counts where the run could not be driven, and otherwise not", () =>
+      Effect.gen(function* () {
+        const lease = yield* leaseOf()
+        let held = yield* opened(lease)
+        for (const [failed, recoveries] of [
+          [undefined, 0],
+          [true, 1],
+          [false, 1],
+          [true, 2]
+        ] as const) {
+          yield* lease.release(held.claim, { failed })
+          assert.deepInclude(yield* row, { recoveries, owner: "", quarantined: false })
+          if (recoveries < 2) held = yield* claimed(lease)
+        }
+        assert.strictEqual((yield* lease.claim(runId, { maxRecoveries: 1 }))._tag, "Quarantined")
+      }).pipe(Effect.provide(ControlledStore.layer))
+    )
 
     it.scoped("of a run that has ended changes nothing of it", () =>
       Effect.gen(function* () {

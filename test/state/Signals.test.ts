@@ -60,7 +60,7 @@ describe("Signals", () => {
       assert.deepStrictEqual(yield* signals.settle({ ...signal, module: "orders" }), { _tag: "UnknownSignal" })
       const ended = { _tag: "RunTransition", seq: 1, at: 5, status: "stopped", epoch: 1 } as const
       const changes = { modules: [], items: [], shared: [], transitions: [ended], wakeAt: null }
-      yield* store.commit([{ runId, epoch: 1, ...changes, status: "stopped" }])
+      yield* store.commit({ runs: [{ runId, epoch: 1, ...changes, status: "stopped" }], states: [], synced: false })
       const run = Option.getOrThrow(yield* store.run(runId))
       assert.deepStrictEqual(yield* signals.settle(signal), { _tag: "Finished", run })
       assert.deepStrictEqual(yield* signals.of([runId]), [])

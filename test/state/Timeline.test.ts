@@ -37,7 +37,7 @@ const write = (runId: RunId, changes: ReadonlyArray<Change & { readonly output?:
     const claim = { runId, epoch: 1 }
     const transitions = changes.map(({ output: _, ...change }, i) => numbered(change, i + 1))
     for (const [i, transition] of transitions.entries()) {
-      yield* writer.update({ claim, transition, output: changes[i]!.output ?? null, durable: false })
+      yield* writer.update({ claim, transition, output: changes[i]!.output ?? null, durability: "buffered" })
     }
     yield* writer.flush
     return transitions
@@ -216,7 +216,7 @@ describe("Timeline", () => {
           status: "running",
           attempt: 1
         } as const
-        yield* writer.update({ claim: { runId, epoch: 1 }, transition, output: null, durable: false })
+        yield* writer.update({ claim: { runId, epoch: 1 }, transition, output: null, durability: "buffered" })
         const statusNow = Effect.map(
           timeline.get(runId),
           (run) => RunSnapshot.module(Option.getOrThrow(run).snapshot, "m").status
@@ -287,7 +287,15 @@ describe("Timeline", () => {
         assert.deepStrictEqual(yield* list({ dag: "d", status: "running" }), ["b"])
         assert.deepStrictEqual(yield* list({ limit: 2 }), ["a", "c"])
         const [first, second] = yield* timeline.list()
-        const summary = { dag: "d", fingerprint: "f", total: 10, owner: "me", wakeAt: Option.none() }
+        const summary = {
+          dag: "d",
+          fingerprint: "f",
+          total: 10,
+          owner: "me",
+          wakeAt: Option.none(),
+          recoveries: 0,
+          quarantined: false
+        }
         assert.deepStrictEqual(first, {
           ...summary,
           runId: RunId.make("a"),

@@ -102,7 +102,7 @@ const drive = (steps: ReadonlyArray<Step>) =>
 
     const put = (transition: Transition.Transition) => {
       live = RunSnapshot.evolve(live, transition)
-      return writer.update({ claim, transition, output: null, durable: false })
+      return writer.update({ claim, transition, output: null, durability: "buffered" })
     }
     const next = () => ({ seq: live.seq + 1, at: ++at })
 

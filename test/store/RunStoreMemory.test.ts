@@ -2,11 +2,17 @@ import { assert, describe, it } from "@effect/vitest"
 import { Array, Effect, Option } from "effect"
 import { RunStore } from "../../src/store/RunStore.js"
 import * as RunStoreMemory from "../../src/store/RunStoreMemory.js"
-import { resumeContract } from "./ResumeContract.js"
-import { changesOf, contract, moduleTransition, newRun, runId, runTransition } from "./RunStoreContract.js"
+import {
+  batchOf,
+  changesOf,
+  moduleTransition,
+  newRun,
+  runId,
+  runTransition
+} from "../../src/testing/internal/contract/Rows.js"
+import { contract } from "./contract.js"
 
 contract("RunStoreMemory", () => RunStoreMemory.layer())
-resumeContract("RunStoreMemory", () => RunStoreMemory.layer())
 
 describe("RunStoreMemory", () => {
   const finish = (name: string) =>
@@ -18,9 +24,9 @@ describe("RunStoreMemory", () => {
       const ids = Array.range(1, 6).map((i) => `r${i}`)
       for (const id of ids) {
         yield* store.open(newRun(id))
-        yield* store.commit([changesOf(id, { transitions: [moduleTransition(1, "m", "running")] })])
+        yield* store.commit(batchOf(changesOf(id, { transitions: [moduleTransition(1, "m", "running")] })))
       }
-      for (const id of ["r4", "r2", "r5", "r1"]) yield* store.commit([finish(id)])
+      for (const id of ["r4", "r2", "r5", "r1"]) yield* store.commit(batchOf(finish(id)))
       const kept = (yield* store.list({ limit: Infinity })).map((row): string => row.runId)
       assert.sameMembers(kept, ["r3", "r6", "r5", "r1"])
       assert.isTrue(Option.isNone(yield* store.run(runId("r4"))))
@@ -34,7 +40,7 @@ describe("RunStoreMemory", () => {
       const store = yield* RunStore
       for (const i of Array.range(0, RunStoreMemory.defaults.finishedRuns)) {
         yield* store.open(newRun(`r${i}`))
-        yield* store.commit([finish(`r${i}`)])
+        yield* store.commit(batchOf(finish(`r${i}`)))
       }
       assert.strictEqual((yield* store.list({ limit: Infinity })).length, 1000)
       assert.isTrue(Option.isNone(yield* store.run(runId("r0"))))
@@ -46,12 +52,12 @@ describe("RunStoreMemory", () => {
       const store = yield* RunStore
       const ids = ["a", "b", "c"]
       for (const id of ids) yield* store.open(newRun(id))
-      yield* store.commit([changesOf("a", { transitions: [runTransition(1, "failed")], status: "failed" })])
+      yield* store.commit(batchOf(changesOf("a", { transitions: [runTransition(1, "failed")], status: "failed" })))
       yield* store.claim({ runId: runId("a"), owner: "two", now: 5, expiredBefore: 0, reopen: true })
-      yield* store.commit([finish("b"), finish("c")])
+      yield* store.commit(batchOf(finish("b"), finish("c")))
       const kept = Effect.map(store.list({ limit: Infinity }), (rows) => rows.map((row): string => row.runId))
       assert.sameMembers(yield* kept, ["a", "c"])
-      yield* store.commit([{ ...finish("a"), epoch: 2 }])
+      yield* store.commit(batchOf({ ...finish("a"), epoch: 2 }))
       assert.sameMembers(yield* kept, ["a"])
     }).pipe(Effect.provide(RunStoreMemory.layer({ finishedRuns: 1 })))
   )

@@ -1,26 +1,25 @@
 import * as Reactivity from "@effect/experimental/Reactivity"
 import { SqliteClient } from "@effect/sql-sqlite-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Array, Cause, Context, type Duration, Effect, Exit, Fiber, Layer, Option, Ref, Scope } from "effect"
+import { Array, Cause, Effect, Exit, Fiber, Layer, Option, Ref, Scope } from "effect"
 import * as Fs from "node:fs"
-import * as Os from "node:os"
 import * as Path from "node:path"
 import { StoreError } from "../../src/model/StoreError.js"
-import { RunStore } from "../../src/store/RunStore.js"
+import type { DeadLetter } from "../../src/store/RunStore.js"
 import * as RunStoreMemory from "../../src/store/RunStoreMemory.js"
 import * as RunStoreSqlite from "../../src/store/RunStoreSqlite.js"
-import { resumeContract } from "./ResumeContract.js"
 import {
+  batchOf,
   changesOf,
-  contract,
   moduleChange,
+  modulesOf,
   moduleTransition,
   newRun,
   runId,
-  runTransition,
-  sameAnswers,
-  modulesOf
-} from "./RunStoreContract.js"
+  runTransition
+} from "../../src/testing/internal/contract/Rows.js"
+import { contract, sameAnswers } from "./contract.js"
+import { connect, execute, open, temporaryDirectory, temporaryFile } from "./SqliteFile.js"
 
 /** Root may write everything: what it does is done as another user meanwhile. */
 const asUser = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
@@ -32,43 +31,14 @@ const asUser = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
       )
     : effect
 
-const temporaryDirectory = Effect.acquireRelease(
-  Effect.sync(() => Fs.mkdtempSync(Path.join(Os.tmpdir(), "heddle-store-"))),
-  (directory) => Effect.sync(() => Fs.rmSync(directory, { recursive: true, force: true }))
-)
-
 const inTemporaryFile = () =>
-  Layer.unwrapScoped(
-    Effect.map(temporaryDirectory, (directory) => RunStoreSqlite.layer({ filename: Path.join(directory, "heddle.db") }))
-  )
+  Layer.unwrapScoped(Effect.map(temporaryFile, (filename) => RunStoreSqlite.layer({ filename })))
 
 contract("RunStoreSqlite, in a file", inTemporaryFile)
 contract("RunStoreSqlite, in memory", () => RunStoreSqlite.layer({ filename: ":memory:" }))
-resumeContract("RunStoreSqlite, in a file", inTemporaryFile)
-
-/** A store in the scope of the test. */
-const open = (filename: string, options?: { readonly lockTimeout: Duration.DurationInput }) =>
-  Effect.map(Layer.build(RunStoreSqlite.layer({ filename, ...options })), Context.get(RunStore))
-
-/** Another connection, as any application could have it. */
-const connect = (filename: string) =>
-  SqliteClient.make({ filename, disableWAL: true }).pipe(
-    Effect.flatMap(({ reserve }) => reserve),
-    Effect.provide(Reactivity.layer),
-    Effect.map((connection) => ({
-      execute: (sql: string) => Effect.suspend(() => connection.executeUnprepared(sql, [], undefined))
-    }))
-  )
-
-/** Runs the statements through another connection, which is closed afterwards. */
-const execute = (filename: string, ...statements: ReadonlyArray<string>) =>
-  Effect.scoped(
-    Effect.flatMap(connect(filename), (other) =>
-      Effect.forEach(statements, (sql) => other.execute(sql)).pipe(
-        Effect.map((results) => results[results.length - 1] ?? [])
-      )
-    )
-  )
+contract("RunStoreSqlite, with every output kept apart", () =>
+  RunStoreSqlite.layer({ filename: ":memory:", spillBytes: 0 })
+)
 
 /** All files of a directory, byte for byte. */
 const contentsOf = (directory: string) =>
@@ -107,6 +77,17 @@ const step = (name: string, seq: number) =>
     transitions: [moduleTransition(seq, `m${seq}`, "completed")]
   })
 
+const letter: DeadLetter = {
+  at: 1,
+  kind: "state",
+  key: "k",
+  epoch: null,
+  reason: "failed",
+  message: "no",
+  count: 1,
+  updates: "[]"
+}
+
 const isIntact = (filename: string) =>
   Effect.map(execute(filename, "PRAGMA integrity_check"), ([row]) => row?.integrity_check === "ok")
 
@@ -117,6 +98,12 @@ describe("RunStoreSqlite", () => {
     () => RunStoreSqlite.layer({ filename: ":memory:" })
   )
 
+  sameAnswers(
+    "gives the same answers when outputs are kept apart",
+    () => RunStoreMemory.layer(),
+    () => RunStoreSqlite.layer({ filename: ":memory:", spillBytes: 2 })
+  )
+
   it.scoped("keeps runs when it is closed and opened again, and leaves one file", () =>
     Effect.gen(function* () {
       const directory = yield* temporaryDirectory
@@ -125,7 +112,7 @@ describe("RunStoreSqlite", () => {
         Effect.gen(function* () {
           const store = yield* open(filename)
           yield* store.open(newRun("a"))
-          yield* store.commit([step("a", 1)])
+          yield* store.commit(batchOf(step("a", 1)))
         })
       )
       assert.deepStrictEqual(Fs.readdirSync(directory), ["heddle.db"])
@@ -137,7 +124,7 @@ describe("RunStoreSqlite", () => {
 
   it.scoped("writes a log ahead, and syncs it at checkpoints", () =>
     Effect.gen(function* () {
-      const filename = Path.join(yield* temporaryDirectory, "heddle.db")
+      const filename = yield* temporaryFile
       yield* open(filename)
       assert.deepStrictEqual(yield* execute(filename, "PRAGMA journal_mode"), [{ journal_mode: "wal" }])
     })
@@ -145,7 +132,7 @@ describe("RunStoreSqlite", () => {
 
   it.scoped("fails with `closed` after its scope has ended", () =>
     Effect.gen(function* () {
-      const filename = Path.join(yield* temporaryDirectory, "heddle.db")
+      const filename = yield* temporaryFile
       const scope = yield* Scope.make()
       const store = yield* Scope.extend(open(filename), scope)
       yield* store.open(newRun("a"))
@@ -155,7 +142,12 @@ describe("RunStoreSqlite", () => {
         ["claim", store.claim({ runId: runId("a"), owner: "x", now: 1, expiredBefore: 1, reopen: false })],
         ["heartbeat", store.heartbeat([], 1)],
         ["release", store.release({ runId: runId("a"), epoch: 1 })],
-        ["commit", store.commit([step("a", 1)])],
+        ["commit", store.commit(batchOf(step("a", 1)))],
+        ["state", store.state("k")],
+        ["bury", store.bury(letter)],
+        ["deadLetters", store.deadLetters({ limit: 1 })],
+        ["prune", store.prune({ keep: 0, endedBefore: 1, limit: 1 })],
+        ["storage", store.storage],
         ["signal", store.signal({ runId: runId("a"), module: "ask", closed: false, value: null })],
         ["signals", store.signals([runId("a")])],
         ["due", store.due({ fingerprints: ["f1"], now: 1, expiredBefore: 1, limit: 1 })],
@@ -348,7 +340,7 @@ describe("RunStoreSqlite", () => {
     const usable = (title: string, arrange: (filename: string) => Effect.Effect<unknown, unknown, Scope.Scope>) =>
       it.scopedLive(title, () =>
         Effect.gen(function* () {
-          const filename = Path.join(yield* temporaryDirectory, "heddle.db")
+          const filename = yield* temporaryFile
           yield* arrange(filename)
           const store = yield* open(filename)
           assert.deepStrictEqual(yield* store.open(newRun("z")), { _tag: "Created" })
@@ -389,7 +381,7 @@ describe("RunStoreSqlite", () => {
         const directory = yield* temporaryDirectory
         const store = yield* open(Path.join(directory, "heddle.db"))
         yield* store.open(newRun("a"))
-        yield* store.commit([step("a", 1)])
+        yield* store.commit(batchOf(step("a", 1)))
         const copy = Path.join(yield* temporaryDirectory, "copy")
         yield* copyAll(directory, copy)
         // All of it is still in the log: the file itself does not even say that it is ours.
@@ -403,7 +395,7 @@ describe("RunStoreSqlite", () => {
   describe("with other connections to its file", () => {
     it.scopedLive("waits for a lock without blocking the event loop", () =>
       Effect.gen(function* () {
-        const filename = Path.join(yield* temporaryDirectory, "heddle.db")
+        const filename = yield* temporaryFile
         const store = yield* open(filename, { lockTimeout: "20 seconds" })
         yield* store.open(newRun("a"))
         const other = yield* connect(filename)
@@ -417,7 +409,7 @@ describe("RunStoreSqlite", () => {
             )
           )
         )
-        const commit = yield* Effect.fork(store.commit([step("a", 1)]))
+        const commit = yield* Effect.fork(store.commit(batchOf(step("a", 1))))
         // were the event loop blocked, these ticks would only come after the commit had given up
         while ((yield* Ref.get(ticks)) < 20) yield* Effect.sleep("1 millis")
         assert.isTrue(Option.isNone(yield* Fiber.poll(commit)))
@@ -432,39 +424,39 @@ describe("RunStoreSqlite", () => {
 
     it.scopedLive("gives up with `busy` after the lock timeout, and works when the lock is free", () =>
       Effect.gen(function* () {
-        const filename = Path.join(yield* temporaryDirectory, "heddle.db")
+        const filename = yield* temporaryFile
         const store = yield* open(filename, { lockTimeout: "100 millis" })
         yield* store.open(newRun("a"))
         const other = yield* connect(filename)
         yield* other.execute("BEGIN IMMEDIATE")
-        const error = yield* Effect.flip(store.commit([step("a", 1)]))
+        const error = yield* Effect.flip(store.commit(batchOf(step("a", 1))))
         assert.strictEqual(error.reason, "busy")
         assert.strictEqual(error.operation, "commit")
         assert.deepStrictEqual(yield* modulesOf(store, runId("a")), [])
         yield* other.execute("ROLLBACK")
-        assert.deepStrictEqual(yield* store.commit([step("a", 1)]), [])
+        assert.deepStrictEqual(yield* store.commit(batchOf(step("a", 1))), [])
       })
     )
 
     it.scopedLive("an interrupted wait writes nothing", () =>
       Effect.gen(function* () {
-        const filename = Path.join(yield* temporaryDirectory, "heddle.db")
+        const filename = yield* temporaryFile
         const store = yield* open(filename)
         yield* store.open(newRun("a"))
         const other = yield* connect(filename)
         yield* other.execute("BEGIN IMMEDIATE")
-        const commit = yield* Effect.fork(store.commit([step("a", 1)]))
+        const commit = yield* Effect.fork(store.commit(batchOf(step("a", 1))))
         yield* Effect.sleep("20 millis")
         assert.isTrue(Exit.isInterrupted(yield* Fiber.interrupt(commit)))
         yield* other.execute("COMMIT")
         assert.deepStrictEqual(yield* modulesOf(store, runId("a")), [])
-        assert.deepStrictEqual(yield* store.commit([step("a", 1)]), [])
+        assert.deepStrictEqual(yield* store.commit(batchOf(step("a", 1))), [])
       })
     )
 
     it.scopedLive("two stores that write at once lose nothing", () =>
       Effect.gen(function* () {
-        const filename = Path.join(yield* temporaryDirectory, "heddle.db")
+        const filename = yield* temporaryFile
         const stores = yield* Effect.all([open(filename), open(filename)], { concurrency: "unbounded" })
         yield* Effect.forEach(
           stores,
@@ -472,7 +464,7 @@ describe("RunStoreSqlite", () => {
             Effect.gen(function* () {
               yield* store.open(newRun(`r${index}`))
               for (const seq of Array.range(1, 100)) {
-                assert.deepStrictEqual(yield* store.commit([step(`r${index}`, seq)]), [])
+                assert.deepStrictEqual(yield* store.commit(batchOf(step(`r${index}`, seq))), [])
                 yield* Effect.yieldNow()
               }
             }),
@@ -491,11 +483,11 @@ describe("RunStoreSqlite", () => {
 
     it.scopedLive("two stores in turn see what the other wrote, and one epoch wins", () =>
       Effect.gen(function* () {
-        const filename = Path.join(yield* temporaryDirectory, "heddle.db")
+        const filename = yield* temporaryFile
         const one = yield* open(filename)
         const two = yield* open(filename)
         yield* one.open(newRun("a"))
-        yield* one.commit([step("a", 1)])
+        yield* one.commit(batchOf(step("a", 1)))
         assert.strictEqual((yield* two.open(newRun("a")))._tag, "Exists")
         const claims = yield* Effect.forEach(
           [one, two, one, two],
@@ -504,15 +496,15 @@ describe("RunStoreSqlite", () => {
         )
         assert.strictEqual(claims.filter(({ _tag }) => _tag === "Claimed").length, 1)
         const stale = step("a", 2)
-        assert.deepStrictEqual(yield* one.commit([stale]), [stale])
-        assert.deepStrictEqual(yield* two.commit([{ ...stale, epoch: 2 }]), [])
+        assert.deepStrictEqual(yield* one.commit(batchOf(stale)), [stale])
+        assert.deepStrictEqual(yield* two.commit(batchOf({ ...stale, epoch: 2 })), [])
         assert.strictEqual((yield* one.history(runId("a"), { after: 0, limit: 9 })).length, 2)
       })
     )
 
     it.scopedLive("many stores open one new file at once", () =>
       Effect.gen(function* () {
-        const filename = Path.join(yield* temporaryDirectory, "heddle.db")
+        const filename = yield* temporaryFile
         const stores = yield* Effect.all(
           Array.makeBy(10, () => open(filename)),
           { concurrency: "unbounded" }
@@ -531,7 +523,7 @@ describe("RunStoreSqlite", () => {
         const exit = yield* Effect.gen(function* () {
           yield* sql`INSERT INTO orders VALUES (1)`
           yield* store.open(newRun("a"))
-          yield* store.commit([step("a", 1)])
+          yield* store.commit(batchOf(step("a", 1)))
           assert.strictEqual((yield* store.list({ limit: 9 })).length, 1)
           yield* sql`INSERT INTO orders VALUES (2)`
           return yield* Effect.fail("no")
@@ -548,12 +540,12 @@ describe("RunStoreSqlite", () => {
     const failing = (title: string, reason: StoreError["reason"], ...statements: ReadonlyArray<string>) =>
       it.scoped(`${title}: a typed error, nothing written, and the next one works`, () =>
         Effect.gen(function* () {
-          const filename = Path.join(yield* temporaryDirectory, "heddle.db")
+          const filename = yield* temporaryFile
           const store = yield* open(filename)
           yield* store.open(newRun("a"))
           yield* store.open(newRun("b"))
           yield* execute(filename, ...statements)
-          const error = yield* Effect.flip(store.commit([step("a", 1), step("b", 1)]))
+          const error = yield* Effect.flip(store.commit(batchOf(step("a", 1), step("b", 1))))
           assert.strictEqual(error.reason, reason)
           assert.strictEqual(error.operation, "commit")
           for (const id of ["a", "b"]) {
@@ -562,8 +554,10 @@ describe("RunStoreSqlite", () => {
             assert.strictEqual(Option.getOrThrow(yield* store.run(runId(id))).seq, 0)
           }
           yield* execute(filename, "DROP TRIGGER fails")
-          assert.deepStrictEqual(yield* store.commit([step("a", 1), step("b", 1)]), [])
-          yield* store.commit([changesOf("a", { transitions: [runTransition(2, "completed")], status: "completed" })])
+          assert.deepStrictEqual(yield* store.commit(batchOf(step("a", 1), step("b", 1))), [])
+          yield* store.commit(
+            batchOf(changesOf("a", { transitions: [runTransition(2, "completed")], status: "completed" }))
+          )
           assert.strictEqual(Option.getOrThrow(yield* store.run(runId("a"))).status, "completed")
           // Nothing is locked.
           yield* execute(filename, "BEGIN IMMEDIATE", "COMMIT")
@@ -604,18 +598,18 @@ describe("RunStoreSqlite", () => {
             moduleTransition(1, "m", "failed", { failure: { kind: "error", message: "", cause: "", error: 1n } })
           ]
         })
-        assert.isTrue(Exit.isFailure(yield* Effect.exit(store.commit([poison]))))
-        assert.deepStrictEqual(yield* store.commit([step("a", 1)]), [])
+        assert.isTrue(Exit.isFailure(yield* Effect.exit(store.commit(batchOf(poison)))))
+        assert.deepStrictEqual(yield* store.commit(batchOf(step("a", 1))), [])
       })
     )
   })
 
   it.scoped("a transition that is not readable is `corrupt`", () =>
     Effect.gen(function* () {
-      const filename = Path.join(yield* temporaryDirectory, "heddle.db")
+      const filename = yield* temporaryFile
       const store = yield* open(filename)
       yield* store.open(newRun("a"))
-      yield* store.commit([step("a", 1)])
+      yield* store.commit(batchOf(step("a", 1)))
       for (const change of [
         "status = 'unheard of'",
         "status = 'failed', failure = '{'",
@@ -635,7 +629,7 @@ describe("RunStoreSqlite", () => {
 
   it.scoped("signals of a run that are not readable are `corrupt`", () =>
     Effect.gen(function* () {
-      const filename = Path.join(yield* temporaryDirectory, "heddle.db")
+      const filename = yield* temporaryFile
       const store = yield* open(filename)
       yield* store.open(newRun("a"))
       for (const text of ["", "{}", "[1]"]) {

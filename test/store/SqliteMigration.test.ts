@@ -1,37 +1,20 @@
-import * as Reactivity from "@effect/experimental/Reactivity"
-import { SqliteClient } from "@effect/sql-sqlite-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Effect, Layer, Option } from "effect"
+import { Effect, Option } from "effect"
 import * as Crypto from "node:crypto"
-import * as Fs from "node:fs"
-import * as Os from "node:os"
-import * as Path from "node:path"
 import type { Transition } from "../../src/model/Transition.js"
 import * as SqliteSchema from "../../src/store/internal/SqliteSchema.js"
-import { RunStore } from "../../src/store/RunStore.js"
-import * as RunStoreSqlite from "../../src/store/RunStoreSqlite.js"
-import { changesOf, moduleChange, moduleTransition, newRun, runId, runTransition } from "./RunStoreContract.js"
+import {
+  batchOf,
+  changesOf,
+  moduleChange,
+  moduleTransition,
+  newRun,
+  runId,
+  runTransition
+} from "../../src/testing/internal/contract/Rows.js"
+import { execute, open, temporaryFile } from "./SqliteFile.js"
 
-const temporaryFile = Effect.map(
-  Effect.acquireRelease(
-    Effect.sync(() => Fs.mkdtempSync(Path.join(Os.tmpdir(), "heddle-migration-"))),
-    (directory) => Effect.sync(() => Fs.rmSync(directory, { recursive: true, force: true }))
-  ),
-  (directory) => Path.join(directory, "heddle.db")
-)
-
-const execute = (filename: string, statements: ReadonlyArray<string>) =>
-  SqliteClient.make({ filename, disableWAL: true }).pipe(
-    Effect.flatMap(({ reserve }) => reserve),
-    Effect.flatMap((connection) =>
-      Effect.forEach(statements, (sql) => connection.executeUnprepared(sql, [], undefined))
-    ),
-    Effect.map((results) => results.at(-1) ?? []),
-    Effect.provide(Reactivity.layer),
-    Effect.scoped
-  )
-
-const open = (filename: string) => Effect.map(Layer.build(RunStoreSqlite.layer({ filename })), Context.get(RunStore))
+const large = JSON.stringify("x".repeat(20_000))
 
 const all = { after: 0, limit: Infinity }
 
@@ -50,21 +33,53 @@ const rows = [
            (2, 2, 3000, 'failed', NULL, NULL, NULL, 3)`
 ]
 
-const version1 = (filename: string) =>
-  execute(filename, [
+/** What version 2 left: a run that waits, one that was cut off in a map, and two that ended; outputs of any size in their rows. */
+const rows2 = [
+  `INSERT INTO runs
+      (run_id, dag, fingerprint, total, status, epoch, owner, heartbeat_at, seq, created_at, finished_at, reopened_at, wake_at)
+    VALUES ('waits', 'd', 'f1', 2, 'suspended', 2, '', 0, 3, 1000, NULL, NULL, 5000),
+           ('cut off', 'd', 'f1', 3, 'running', 1, 'one', 1500, 3, 2000, NULL, NULL, NULL),
+           ('completed', 'd', 'f1', 2, 'completed', 1, 'one', 1500, 2, 1000, 3000, NULL, NULL),
+           ('failed', 'd', 'f1', 2, 'failed', 2, 'one', 1500, 2, 1000, 4000, 3500, NULL)`,
+  `INSERT INTO inputs (run, input, policy, signals)
+    VALUES (1, '{}', '{}', '["ask"]'), (2, '{}', '{}', '[]'), (3, '{}', '{}', '[]'), (4, '{}', '{}', '[]')`,
+  `INSERT INTO modules (run, module, status, attempt, started_at, finished_at, failure, output, because, until, items)
+    VALUES (1, 'ask', 'suspended', 1, 1002, NULL, NULL, NULL, NULL, 5000, NULL),
+           (2, 'm', 'completed', 1, 1002, 1003, NULL, '${large}', NULL, NULL, NULL),
+           (2, 'orders', 'running', 1, 1002, NULL, NULL, NULL, NULL, NULL, 3),
+           (3, 'm', 'completed', 1, 1002, 1003, NULL, '1', NULL, NULL, NULL),
+           (4, 'm', 'failed', 1, 1002, 1003, '{"kind":"error","message":"no","cause":"no"}', NULL, NULL, NULL, NULL),
+           (4, 'n', 'skipped', 0, NULL, 1003, NULL, NULL, 'failure', NULL, NULL)`,
+  `INSERT INTO items (run, module, item, seq, status, failure, output)
+    VALUES (2, 'orders', 0, 3, 'completed', NULL, '${large}')`,
+  "INSERT INTO shared (run, cell, value) VALUES (2, 'stats/counter', '7')",
+  "INSERT INTO signals (run, module, closed, value) VALUES (1, 'other', 0, '1')",
+  `INSERT INTO transitions (run, seq, at, status, module, attempt, failure, epoch, because, item, until, shared)
+    VALUES (2, 1, 1003, 'completed', 'm', 1, NULL, NULL, NULL, NULL, NULL, '{"stats/counter":7}'),
+           (2, 2, 1004, 'running', 'orders', 1, NULL, NULL, NULL, 3, NULL, NULL),
+           (2, 3, 1005, 'completed', 'orders', NULL, NULL, NULL, NULL, 0, NULL, NULL)`
+]
+
+/** A file as the release of this version has left it. */
+const fileOf = (version: number, rows: ReadonlyArray<string>) => (filename: string) =>
+  execute(
+    filename,
     "PRAGMA journal_mode = WAL",
-    ...SqliteSchema.migrations[0]!,
+    ...SqliteSchema.migrations.slice(0, version).flat(),
     ...rows,
     `PRAGMA application_id = ${SqliteSchema.applicationId}`,
-    "PRAGMA user_version = 1"
-  ])
+    `PRAGMA user_version = ${version}`
+  )
+
+const version1 = fileOf(1, rows)
+const version2 = fileOf(2, rows2)
 
 describe("SqliteSchema", () => {
   it("does not change a step that was released", () => {
     const hashes = SqliteSchema.migrations.map((step) =>
       Crypto.createHash("sha256").update(JSON.stringify(step)).digest("hex").slice(0, 16)
     )
-    assert.deepStrictEqual(hashes.slice(0, 1), ["14475fb02564aa1e"])
+    assert.deepStrictEqual(hashes.slice(0, 2), ["14475fb02564aa1e", "e863b48c6a09536f"])
   })
 
   it.scoped("takes a file of version 1 to the present one: what it held is there, and can be gone on with", () =>
@@ -72,7 +87,7 @@ describe("SqliteSchema", () => {
       const filename = yield* temporaryFile
       yield* version1(filename)
       const store = yield* open(filename)
-      const version = yield* execute(filename, ["PRAGMA user_version"])
+      const version = yield* execute(filename, "PRAGMA user_version")
       assert.deepStrictEqual(version, [{ user_version: SqliteSchema.migrations.length }])
 
       const cutOff = Option.getOrThrow(yield* store.get(runId("cut off")))
@@ -92,7 +107,9 @@ describe("SqliteSchema", () => {
         createdAt: 1000,
         startedAt: 1000,
         finishedAt: null,
-        wakeAt: null
+        wakeAt: null,
+        recoveries: 0,
+        quarantined: false
       } as const
       assert.deepStrictEqual(cutOff, {
         run,
@@ -130,7 +147,7 @@ describe("SqliteSchema", () => {
         status: "suspended",
         wakeAt: 70
       })
-      assert.deepStrictEqual(yield* store.commit([suspended]), [])
+      assert.deepStrictEqual(yield* store.commit(batchOf(suspended)), [])
       assert.strictEqual(Option.getOrThrow(yield* store.run(runId("cut off"))).wakeAt, 70)
 
       const claim = yield* store.claim({ runId: runId("failed"), owner: "two", now: 9, expiredBefore: 0, reopen: true })
@@ -146,38 +163,120 @@ describe("SqliteSchema", () => {
     })
   )
 
-  it.scoped("is the same from version 1 and from nothing", () =>
-    Effect.gen(function* () {
-      const [migrated, fresh] = [yield* temporaryFile, yield* temporaryFile]
-      yield* version1(migrated)
-      for (const filename of [migrated, fresh]) yield* Effect.scoped(open(filename))
-      const schema = ["SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY name"]
-      assert.deepStrictEqual(yield* execute(migrated, schema), yield* execute(fresh, schema))
-    })
-  )
-
-  it.scoped("is migrated once when many open a file of version 1 at once", () =>
+  it.scoped("takes a file of version 2 to the present one: what it held is there, and can be gone on with", () =>
     Effect.gen(function* () {
       const filename = yield* temporaryFile
-      yield* version1(filename)
-      const stores = yield* Effect.all([open(filename), open(filename), open(filename)], { concurrency: "unbounded" })
-      for (const [i, store] of stores.entries()) yield* store.open(newRun(`r${i}`))
-      assert.lengthOf(yield* stores[0].list({ limit: 99 }), 5)
-    })
-  )
-
-  it.scoped("a migration that cannot be made leaves the file at version 1", () =>
-    Effect.gen(function* () {
-      const filename = yield* temporaryFile
-      yield* version1(filename)
-      // in the way of the last statement of step 2
-      yield* execute(filename, ["CREATE TABLE signals (x)"])
-      const error = yield* Effect.flip(Effect.scoped(open(filename)))
-      assert.strictEqual(error.operation, "layer")
-      assert.deepStrictEqual(yield* execute(filename, ["PRAGMA user_version"]), [{ user_version: 1 }])
-      yield* execute(filename, ["DROP TABLE signals"])
+      yield* version2(filename)
       const store = yield* open(filename)
-      assert.strictEqual(Option.getOrThrow(yield* store.run(runId("cut off"))).seq, 2)
+      const version = yield* execute(filename, "PRAGMA user_version")
+      assert.deepStrictEqual(version, [{ user_version: SqliteSchema.migrations.length }])
+
+      const due = yield* store.due({ fingerprints: ["f1"], now: 5000, expiredBefore: 5000, limit: 9 })
+      assert.deepStrictEqual(
+        due.runs.map(({ quarantined, recoveries, runId }) => [runId, recoveries, quarantined] as const),
+        [
+          [runId("cut off"), 0, false],
+          [runId("waits"), 0, false]
+        ]
+      )
+      const cutOff = runId("cut off")
+      assert.deepStrictEqual(yield* store.outputs(cutOff, ["m"]), new Map([["m", large]]))
+      assert.deepStrictEqual(
+        (yield* store.items(cutOff, ["orders"])).map(({ output }) => output),
+        [large]
+      )
+      assert.lengthOf(yield* store.history(cutOff, all), 3)
+      assert.deepStrictEqual(Option.getOrThrow(yield* store.get(cutOff)).shared, [
+        { cell: "stats/counter", value: "7" }
+      ])
+      assert.lengthOf(yield* store.signals([runId("waits")]), 1)
+
+      const request = { runId: cutOff, owner: "two", now: 5000, expiredBefore: 5000, reopen: false }
+      const claimed = yield* store.claim({ ...request, maxRecoveries: 1 })
+      assert(claimed._tag === "Claimed")
+      assert.deepStrictEqual([claimed.run.epoch, claimed.run.recoveries], [2, 1])
+      const again = yield* store.claim({ ...request, expiredBefore: Infinity, maxRecoveries: 1 })
+      assert.strictEqual(again._tag, "Quarantined")
+
+      // outputs that are written now are beside those that were written then
+      const completed = changesOf("cut off", {
+        epoch: 2,
+        modules: [moduleChange("orders", { status: "completed", output: large })],
+        transitions: [moduleTransition(4, "orders", "completed")]
+      })
+      const state = { key: "k", set: new Map([["f", "1"]]), clear: new Set<string>() }
+      assert.deepStrictEqual(yield* store.commit({ runs: [completed], states: [state], synced: true }), [])
+      assert.deepStrictEqual(
+        yield* store.outputs(cutOff, ["m", "orders"]),
+        new Map([
+          ["m", large],
+          ["orders", large]
+        ])
+      )
+      assert.deepStrictEqual(yield* store.state("k"), state.set)
+      const { outputs, spilled } = yield* store.storage
+      assert.deepStrictEqual([outputs, spilled], [4, 1])
+
+      assert.strictEqual(yield* store.prune({ keep: 1, endedBefore: Infinity, limit: 9 }), 1)
+      assert.isTrue(Option.isNone(yield* store.run(runId("completed"))))
+      const reopened = yield* store.claim({ ...request, runId: runId("failed"), reopen: true })
+      assert.strictEqual(reopened._tag, "Claimed")
     })
   )
+
+  it.scoped("is the same from any version and from nothing", () =>
+    Effect.gen(function* () {
+      const [one, two, fresh] = [yield* temporaryFile, yield* temporaryFile, yield* temporaryFile]
+      yield* version1(one)
+      yield* version2(two)
+      for (const filename of [one, two, fresh]) yield* Effect.scoped(open(filename))
+      const schema = "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY name"
+      const expected = yield* execute(fresh, schema)
+      for (const filename of [one, two]) assert.deepStrictEqual(yield* execute(filename, schema), expected)
+    })
+  )
+
+  it.scoped("refuses a file of the version after the present one, and leaves it", () =>
+    Effect.gen(function* () {
+      const filename = yield* temporaryFile
+      yield* Effect.scoped(open(filename))
+      const next = SqliteSchema.migrations.length + 1
+      yield* execute(filename, `PRAGMA user_version = ${next}`)
+      const error = yield* Effect.flip(Effect.scoped(open(filename)))
+      assert.deepStrictEqual([error.reason, error.operation], ["newer", "layer"])
+      assert.deepStrictEqual(yield* execute(filename, "PRAGMA user_version"), [{ user_version: next }])
+    })
+  )
+
+  for (const [version, file, runs] of [
+    [1, version1, 2],
+    [2, version2, 4]
+  ] as const) {
+    it.scoped(`is migrated once when many open a file of version ${version} at once`, () =>
+      Effect.gen(function* () {
+        const filename = yield* temporaryFile
+        yield* file(filename)
+        const stores = yield* Effect.all([open(filename), open(filename), open(filename)], { concurrency: "unbounded" })
+        for (const [i, store] of stores.entries()) yield* store.open(newRun(`r${i}`))
+        assert.lengthOf(yield* stores[0].list({ limit: 99 }), runs + 3)
+      })
+    )
+
+    it.scoped(`a migration that cannot be made leaves the file at version ${version}`, () =>
+      Effect.gen(function* () {
+        const filename = yield* temporaryFile
+        yield* file(filename)
+        // in the way of the last statement of all
+        yield* execute(filename, "CREATE TABLE dead_letter_list (x)")
+        const before = yield* execute(filename, "SELECT sql FROM sqlite_schema")
+        const error = yield* Effect.flip(Effect.scoped(open(filename)))
+        assert.strictEqual(error.operation, "layer")
+        assert.deepStrictEqual(yield* execute(filename, "PRAGMA user_version"), [{ user_version: version }])
+        assert.deepStrictEqual(yield* execute(filename, "SELECT sql FROM sqlite_schema"), before)
+        yield* execute(filename, "DROP TABLE dead_letter_list")
+        const store = yield* open(filename)
+        assert.isTrue(Option.isSome(yield* store.run(runId("cut off"))))
+      })
+    )
+  }
 })

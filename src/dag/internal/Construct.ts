@@ -1,4 +1,5 @@
 /** How every constructor makes its module. */
+import type { Durability } from "../../model/RunPolicy.js"
 import type { AnyBranch } from "../Branch.js"
 import * as Definition from "../Definition.js"
 
@@ -22,13 +23,15 @@ interface VertexOptions {
   readonly join?: Definition.JoinRule
   readonly when?: AnyBranch
   readonly version?: string | number
+  readonly durability?: Durability
 }
 
-export const vertex = ({ join, needs, version, when }: VertexOptions): Definition.Vertex => ({
+export const vertex = ({ durability, join, needs, version, when }: VertexOptions): Definition.Vertex => ({
   needs: Object.freeze({ ...needs }),
   join: join ?? "allSucceeded",
   when: when === undefined ? undefined : Object.freeze({ route: when.route, branch: when.branch }),
-  version: version === undefined ? undefined : String(version)
+  version: version === undefined ? undefined : String(version),
+  durability
 })
 
 export const queued = (options: { readonly limit?: string; readonly priority?: number }): Definition.Queued => ({

@@ -5,6 +5,7 @@ import type * as Schedule from "effect/Schedule"
 import type * as Schema from "effect/Schema"
 import type { Failed } from "../../model/Failed.js"
 import type { ModuleTimedOut } from "../../model/ModuleTimedOut.js"
+import type { Durability } from "../../model/RunPolicy.js"
 import type { AnyBranch, TypeId } from "../Branch.js"
 import type { CurrentModule } from "../CurrentModule.js"
 import type { EffectDefinition, JoinRule, Module, Needs } from "../Definition.js"
@@ -47,6 +48,8 @@ import type {
  *   end, the delays between its attempts included
  * - `priority`: among modules that are ready, those with a higher number start first; 0 by default
  * - `version`: part of the fingerprint; change it when `run` changes in a way that a resumed run must not mix
+ * - `durability`: when its dependants may start, where that is not as the run says; see `Durability`. With `memory` they
+ *   do not wait for the writer at all. What it gives is stored at every level
  *
  * A completion that was acknowledged never runs again.
  *
@@ -104,6 +107,7 @@ export const make = <
     readonly limit?: string
     readonly priority?: number
     readonly version?: string | number
+    readonly durability?: Durability
   }
 ): Module<
   Name,

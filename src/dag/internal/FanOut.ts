@@ -6,6 +6,7 @@ import type * as Schedule from "effect/Schedule"
 import type * as Schema from "effect/Schema"
 import type { Failed } from "../../model/Failed.js"
 import type { ModuleTimedOut } from "../../model/ModuleTimedOut.js"
+import type { Durability } from "../../model/RunPolicy.js"
 import type { AnyBranch, TypeId } from "../Branch.js"
 import type { CurrentModule } from "../CurrentModule.js"
 import type { DeepReadonly } from "../DeepReadonly.js"
@@ -34,6 +35,7 @@ interface Common<N extends Needs, W, T, C, OF> {
   readonly onItemFailure?: C
   readonly onFailure?: OF
   readonly version?: string | number
+  readonly durability?: Durability
 }
 
 interface Effects<N extends Needs, T, A, AR, E, R, X, XR, RE, RR> {
@@ -81,7 +83,7 @@ interface Options extends Common<Needs, AnyBranch, unknown, "fail" | "collect", 
  * - `onItemFailure`: `fail` (default): the first item that fails interrupts the others and fails the module. `collect`:
  *   every item runs, and the module gives an `Exit` for each, with the item's error as it is stored
  * - `onFailure`: `skip`: instead of failing, the module is skipped, as in `make`
- * - `when`, `version`: as in `make`; it runs when all it needs has completed
+ * - `when`, `version`, `durability`: as in `make`; it runs when all it needs has completed
  *
  * **Interruption**: when the run is stopped, or an item fails, the items that run are interrupted and their finalizers
  * are awaited.

@@ -1,6 +1,7 @@
 /** `Module.input` and `Module.pure`. */
 import type * as Schema from "effect/Schema"
 import type { Failed } from "../../model/Failed.js"
+import type { Durability } from "../../model/RunPolicy.js"
 import type { AnyBranch, TypeId } from "../Branch.js"
 import type { ErasedSchema, Input, JoinRule, Module, Needs, PureDefinition } from "../Definition.js"
 import { construct, vertex } from "./Construct.js"
@@ -43,6 +44,7 @@ export const input = <const Name extends string, A, AR>(
  * - `join`: when it runs, given how its needs ended, and so what it is given; see `JoinRule`
  * - `when`: the branch of a route to which it belongs; it is skipped when the route picks another
  * - `version`: part of the fingerprint; change it when `run` changes in a way that a resumed run must not mix
+ * - `durability`: of a module with an `output`, as in `make`
  *
  * @example
  * ```ts
@@ -72,6 +74,7 @@ export const pure = <
     readonly output?: Schema.Schema<A, AnyEncoded, AR>
     readonly run: (needs: Values<N, J>) => A
     readonly version?: string | number
+    readonly durability?: Durability
   }
 ): Module<
   Name,

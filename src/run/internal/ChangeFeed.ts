@@ -63,8 +63,11 @@ export const make = (current: () => RunSnapshot, publishedUpTo: number): ChangeF
       const taken = take(viewer)
       if (taken.length > 0) return Effect.succeed(taken)
       if (ended) return Effect.fail(Option.none())
+      const seen = published
       return Effect.zipRight(
         Effect.async<void>((resume) => {
+          // another fiber may have come between the look and this
+          if (ended || published !== seen) return resume(Effect.void)
           viewer.wake = () => resume(Effect.void)
           return Effect.sync(() => (viewer.wake = undefined))
         }),

@@ -35,7 +35,8 @@ export const start = (dag: DagContext, index: number, definition: Definition.Dag
 
 const end = (dag: DagContext, index: number, attempt: number, child: Plan, execution: Execution) => {
   const ending = execution.ending()
-  if (ending === "completed") return dag.complete(index, attempt, execution.outputs(), { wait: "durable" })
+  if (ending === "completed")
+    return dag.complete(index, attempt, execution.outputs(), { durability: dag.durabilityOf(index) })
   if (ending === "failed") return dag.fail(index, attempt, Results.childCause(dag.pathOf(index), child, execution))
   dag.endStopped(index, ending)
 }

@@ -1,3 +1,4 @@
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import { TypeId, type Attempt } from "../../dag/CurrentModule.js"
@@ -23,11 +24,13 @@ export interface Host {
   readonly share: (values: SharedValues) => void
 }
 
+const unchanged: Either.Either<undefined> = Either.right(undefined)
+
 /** The engine's side of `CurrentModule`: once it has ended, each of its effects fails. */
 export class CurrentAttempt implements Attempt {
   readonly [TypeId]: typeof TypeId = TypeId
   /** In the order in which the attempt asked for them; they take effect when the module completes. */
-  readonly updates: Array<Update> = []
+  private readonly updates: Array<Update> = []
   /** By group, so that not all updates are applied again each time that it is looked at. */
   private seen: Map<string, Seen> | undefined
   private ended = false
@@ -46,6 +49,21 @@ export class CurrentAttempt implements Attempt {
 
   end(): void {
     this.ended = true
+  }
+
+  /**
+   * Lets the updates take effect, all of them or none. Gives the values that changed, undefined when none did, or why they
+   * could not.
+   */
+  commit(): Either.Either<SharedValues | undefined, Cause.Cause<unknown>> {
+    if (this.updates.length === 0) return unchanged
+    try {
+      const committed = this.cells.commit(this.updates, false)
+      if (Either.isLeft(committed)) return Either.left(Cause.fail(committed.left))
+      return Object.keys(committed.right).length === 0 ? unchanged : Either.right(committed.right)
+    } catch (defect) {
+      return Either.left(Cause.die(defect))
+    }
   }
 
   private whileIn<A>(f: () => Effect.Effect<A, ModuleEnded>): Effect.Effect<A, ModuleEnded> {
@@ -93,7 +111,8 @@ export class CurrentAttempt implements Attempt {
         Either.match(this.cells.commit([{ group, f }], true), {
           // a value that its own cell refuses is a fault of the program
           onLeft: ({ faults }) => Effect.dieMessage(faults.map(({ message }) => message).join("; ")),
-          onRight: (values) => Effect.sync(() => this.host.share(values))
+          // at once: another fiber's update must not come between the change and its number
+          onRight: (values) => Effect.succeed(this.host.share(values))
         })
       )
     )

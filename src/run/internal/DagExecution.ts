@@ -5,22 +5,22 @@ import * as Exit from "effect/Exit"
 import type * as Definition from "../../dag/Definition.js"
 import type { ModuleStatus } from "../../model/ModuleStatus.js"
 import { ModuleCutOff } from "../../model/ModuleError.js"
+import type { Durability } from "../../model/RunPolicy.js"
 import * as Telemetry from "../../model/Telemetry.js"
-import type { Failure, SharedValues, SkipReason } from "../../model/Transition.js"
+import type { Failure, SkipReason } from "../../model/Transition.js"
 import * as ChildModule from "./ChildModule.js"
-import type { CurrentAttempt } from "./CurrentAttempt.js"
 import * as EffectModule from "./EffectModule.js"
 import type { Activity, Completion, DagContext, Execution, Options, RunOptions, StopReason } from "./Execution.js"
 import type { Detail } from "./ExecutionState.js"
+import * as Failures from "./Failures.js"
 import * as Joins from "./Joins.js"
 import type { Loop } from "./Loop.js"
 import * as MapModule from "./MapModule.js"
 import * as Needs from "./Needs.js"
 import * as Results from "./Results.js"
 import * as RouteModule from "./RouteModule.js"
-import * as WaitingModule from "./WaitingModule.js"
-import * as Failures from "./Failures.js"
 import * as Values from "./Values.js"
+import * as WaitingModule from "./WaitingModule.js"
 
 export const make = (loop: Loop, options: Options): Execution => {
   const { cells, onEnd, path, plan, recalled, state } = options
@@ -45,9 +45,14 @@ export const make = (loop: Loop, options: Options): Execution => {
     attempt: number,
     detail?: Detail,
     output: string | null = null,
-    wait: "free" | "durable" | "strict" = "free",
+    durability: Durability = "buffered",
     released?: () => void
-  ) => loop.emit(states.module(index, status, attempt, detail?.at ?? loop.now(), detail), output, wait, released)
+  ) => loop.emit(states.module(index, status, attempt, detail?.at ?? loop.now(), detail), output, durability, released)
+
+  const durabilityOf = (index: number): Durability => {
+    const { definition } = plan.modules[index]!
+    return (definition.kind === "input" ? undefined : definition.durability) ?? settings.durability
+  }
 
   // --- how a module ends
 
@@ -79,12 +84,12 @@ export const make = (loop: Loop, options: Options): Execution => {
     index: number,
     attempt: number,
     value: unknown,
-    { output = null, shared, wait = "free" }: Completion = {}
+    { durability, output = null, shared }: Completion = {}
   ) => {
     values[index] = value
     Telemetry.modulesFinished.completed.unsafeUpdate(1, [])
-    const detail = shared === undefined || Object.keys(shared).length === 0 ? undefined : { shared }
-    transition(index, "completed", attempt, detail, output, wait, () => settled(index))
+    const detail = shared === undefined ? undefined : { shared }
+    transition(index, "completed", attempt, detail, output, durability, () => settled(index))
     checkEnd()
   }
 
@@ -255,24 +260,20 @@ export const make = (loop: Loop, options: Options): Execution => {
     if (!Values.isSettled(settling)) {
       // a schema that is not synchronous needs a fiber
       transition(index, "running", attempt)
-      run(index, settling, ({ text, value }) => complete(index, attempt, value, { output: text, wait: "durable" }))
+      run(index, settling, ({ text, value }) =>
+        complete(index, attempt, value, { output: text, durability: durabilityOf(index) })
+      )
     } else if (Either.isRight(settling)) {
-      complete(index, attempt, settling.right.value, { output: settling.right.text, wait: "durable" })
+      const { text, value } = settling.right
+      complete(index, attempt, value, { output: text, durability: durabilityOf(index) })
     } else fail(index, attempt, Cause.fail(settling.left))
   }
 
   /** Applies what the module wants of the shared cells, or fails it. */
-  const commit = (index: number, { updates }: CurrentAttempt, then: (shared: SharedValues | undefined) => void) => {
-    if (updates.length === 0) return then(undefined)
-    const attempt = states.attemptOf(index)
-    let committed: Either.Either<SharedValues, Values.Unencodable>
-    try {
-      committed = cells.commit(updates, false)
-    } catch (defect) {
-      return fail(index, attempt, Cause.die(defect))
-    }
+  const commit: DagContext["commit"] = (index, current, then) => {
+    const committed = current.commit()
     if (Either.isRight(committed)) then(committed.right)
-    else fail(index, attempt, Cause.fail(committed.left))
+    else fail(index, states.attemptOf(index), committed.left)
   }
 
   // --- what waits
@@ -283,9 +284,7 @@ export const make = (loop: Loop, options: Options): Execution => {
   }
 
   const context: DagContext = {
-    plan,
     state,
-    path,
     recalled,
     cells,
     loop,
@@ -294,6 +293,7 @@ export const make = (loop: Loop, options: Options): Execution => {
     needsOf,
     nextAttempt,
     sameAttempt,
+    durabilityOf,
     transition,
     complete,
     fail,

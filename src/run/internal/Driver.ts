@@ -7,9 +7,9 @@ import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
-import { RunLost, WriteFailed, WriterClosed } from "../../model/RunError.js"
+import { RunLost, WriteFailed, WriterClosed, WriterFull } from "../../model/RunError.js"
 import { isFinal } from "../../model/ModuleStatus.js"
-import type { RunPolicy } from "../../model/RunPolicy.js"
+import { atLeastCommitted, type RunPolicy } from "../../model/RunPolicy.js"
 import * as RunSnapshot from "../../model/RunSnapshot.js"
 import { StoreError } from "../../model/StoreError.js"
 import * as Telemetry from "../../model/Telemetry.js"
@@ -17,7 +17,7 @@ import type { Transition } from "../../model/Transition.js"
 import type { Plan } from "../../plan/Plan.js"
 import type { Signals } from "../../state/Signals.js"
 import type { StateWriter, WriteError } from "../../state/StateWriter.js"
-import type { Claim } from "../../state/Update.js"
+import type { Claim, Level, Pace } from "../../state/Update.js"
 import type { Handle } from "../Handle.js"
 import * as ChangeFeed from "./ChangeFeed.js"
 import * as EventFeed from "./EventFeed.js"
@@ -50,8 +50,8 @@ export interface Drive {
   /** Whether whoever starts the run looks at it, and holds it up when behind. */
   readonly isWatched: boolean
   readonly isCancelled: boolean
-  /** After the last write, before anyone learns of the end. */
-  readonly onEnd: Effect.Effect<void>
+  /** After the last write, before anyone learns of the end. `fault`: why that was not written; empty when it was. */
+  readonly onEnd: (fault: Cause.Cause<unknown>) => Effect.Effect<void>
 }
 
 export interface Driven {
@@ -85,28 +85,58 @@ export const start = (drive: Drive): Effect.Effect<Driven, never, unknown> =>
       feed.publish(transition)
     }
 
-    const write = (transition: Transition, output: string | null, durable: boolean, then: Then) => {
+    const pace: Pace | undefined =
+      policy.batchSize === undefined && policy.interval === undefined
+        ? undefined
+        : { batchSize: policy.batchSize, interval: policy.interval }
+    /** Nothing that follows what was not written is written, so that the store holds a prefix. */
+    let broken: WriteError | undefined
+    /** The first of what was not written of a run that goes on all the same. */
+    let forgiven: WriteError | undefined
+    /** Whether the run goes on although this was not written: nobody waits for it, or nothing follows it. */
+    const isForgiven = (error: WriteError, transition: Transition, durability: Level) =>
+      policy.onWriteFailure === "record" &&
+      error instanceof WriteFailed &&
+      (durability === "buffered" || (transition._tag === "RunTransition" && transition.status !== "suspended"))
+
+    const write = (transition: Transition, output: string | null, durability: Level, then: Then) => {
       if (claim === undefined) {
         publish(transition)
         return (then.accepted?.(), then.settled?.(Exit.void))
       }
+      if (broken !== undefined) return then.settled?.(Exit.fail(broken))
       writer.unsafeUpdate(
-        { claim, transition, output, durable },
+        { claim, transition, output, durability, pace },
         {
           ...(then.accepted === undefined ? undefined : { accepted: then.accepted }),
           settled: (result) => {
             if (Exit.isSuccess(result)) publish(transition)
-            else Exit.mapError(result, scheduler.abort)
+            else {
+              Exit.mapError(result, (error) => {
+                if (isForgiven(error, transition, durability)) {
+                  forgiven ??= error
+                  return
+                }
+                broken = error
+                scheduler.abort(error)
+              })
+            }
             then.settled?.(result)
           }
         }
       )
     }
 
-    const emit: Emit = (transition, output, wait, released) =>
-      wait === "strict" || (wait === "durable" && policy.durability === "committed")
-        ? write(transition, output, true, { settled: (result) => void (Exit.isSuccess(result) && released?.()) })
-        : write(transition, output, false, released === undefined ? {} : { accepted: released })
+    const emit: Emit = (transition, output, durability, released) => {
+      if (durability === "memory") {
+        write(transition, output, "buffered", {})
+        released?.()
+      } else if (durability === "buffered") {
+        write(transition, output, durability, released === undefined ? {} : { accepted: released })
+      } else {
+        write(transition, output, durability, { settled: (result) => void (Exit.isSuccess(result) && released?.()) })
+      }
+    }
 
     const here = new Map<string, SignalState>()
     const settleHere = (path: string, signal: SignalState) => {
@@ -145,13 +175,14 @@ export const start = (drive: Drive): Effect.Effect<Driven, never, unknown> =>
         runId,
         concurrency: policy.concurrency === "unbounded" ? Infinity : policy.concurrency,
         onFailure: policy.onFailure,
+        durability: policy.durability,
         deadline: policy.timeout === undefined ? undefined : drive.snapshot.startedAt + policy.timeout,
         canSuspend: claim !== undefined,
         emit,
         host: {
           hasRoom: feed.hasRoom,
           say: feed.say,
-          share: (values) => emit(state.shared(values, clock.unsafeCurrentTimeMillis()), null, "free")
+          share: (values) => emit(state.shared(values, clock.unsafeCurrentTimeMillis()), null, "buffered")
         },
         closeSignal,
         signals: new Map(drive.signals),
@@ -160,15 +191,31 @@ export const start = (drive: Drive): Effect.Effect<Driven, never, unknown> =>
     })
     if (drive.isCancelled) scheduler.cancel()
 
+    /** That it has ended, or is suspended. */
+    let isStored = false
+    const faultOf = (exit: Exit.Exit<unknown, unknown>): Cause.Cause<unknown> => {
+      if (isStored) return Cause.empty
+      if (forgiven !== undefined) return Cause.fail(forgiven)
+      return Exit.isFailure(exit) ? exit.cause : Cause.empty
+    }
+
     const body = Effect.gen(function* () {
       const begunAt = drive.begunAt ?? clock.unsafeCurrentTimeMillis()
-      write(state.run("running", epoch, begunAt), null, false, {})
+      write(state.run("running", epoch, begunAt), null, "buffered", {})
       const outcome = yield* scheduler.run
       const end =
         outcome.status === "suspended"
           ? state.run("suspended", epoch, clock.unsafeCurrentTimeMillis(), outcome.until)
           : state.run(outcome.status, epoch, clock.unsafeCurrentTimeMillis())
-      yield* Effect.async<void, WriteError>((resume) => write(end, null, true, { settled: (result) => resume(result) }))
+      const last = Effect.async<void, WriteError>((resume) =>
+        write(end, null, atLeastCommitted(policy.durability), {
+          settled: (result) => resume(result)
+        })
+      )
+      yield* Effect.catchTag(last, "WriteFailed", (error) =>
+        isForgiven(error, end, "committed") && broken === undefined ? Effect.void : Effect.fail(error)
+      )
+      isStored = forgiven === undefined
       if (outcome.status === "suspended") Telemetry.runsSuspended.unsafeUpdate(1, [])
       else Telemetry.runsFinished[outcome.status].unsafeUpdate(1, [])
       if (outcome.status === "completed") return outcome.outputs()
@@ -177,9 +224,9 @@ export const start = (drive: Drive): Effect.Effect<Driven, never, unknown> =>
     }).pipe(
       Spans.forRun(runId, plan.dag),
       Effect.interruptible,
-      Effect.ensuring(
+      Effect.onExit((exit) =>
         Effect.ensuring(
-          drive.onEnd,
+          Effect.suspend(() => drive.onEnd(faultOf(exit))),
           Effect.sync(() => {
             changes.end()
             feed.end()
@@ -216,7 +263,10 @@ export const start = (drive: Drive): Effect.Effect<Driven, never, unknown> =>
   }).pipe(Effect.uninterruptible)
 
 const isWriteError = (error: unknown): error is WriteError =>
-  error instanceof RunLost || error instanceof WriteFailed || error instanceof WriterClosed
+  error instanceof RunLost ||
+  error instanceof WriteFailed ||
+  error instanceof WriterClosed ||
+  error instanceof WriterFull
 
 /** A run that was cancelled may have ended in any way; only that its end could not be written is an error. */
 const writeErrorOf = (exit: Exit.Exit<unknown, unknown>): Effect.Effect<void, WriteError> => {

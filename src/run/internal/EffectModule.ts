@@ -1,6 +1,7 @@
 import * as Effect from "effect/Effect"
 import type * as Definition from "../../dag/Definition.js"
 import { ModuleCutOff } from "../../model/ModuleError.js"
+import { atLeastCommitted } from "../../model/RunPolicy.js"
 import * as Attempts from "./Attempts.js"
 import type { DagContext } from "./Execution.js"
 import * as Failures from "./Failures.js"
@@ -18,10 +19,11 @@ export const start = (dag: DagContext, index: number, definition: Definition.Eff
 
   const module = dag.pathOf(index)
   const needs = dag.needsOf(index)
+  const strict = atLeastCommitted(dag.durabilityOf(index))
   const begin = (attempt: number): Effect.Effect<void> =>
     atMostOnce
       ? Effect.async<void>((resume) =>
-          transition(index, "running", attempt, undefined, null, "strict", () => resume(Effect.void))
+          transition(index, "running", attempt, undefined, null, strict, () => resume(Effect.void))
         )
       : Effect.sync(() => transition(index, "running", attempt))
   // what need not wait is not waited for
@@ -52,7 +54,11 @@ export const start = (dag: DagContext, index: number, definition: Definition.Eff
     effect,
     ({ text, value }) =>
       dag.commit(index, slot.current, (shared) =>
-        dag.complete(index, states.attemptOf(index), value, { output: text, shared, wait: "durable" })
+        dag.complete(index, states.attemptOf(index), value, {
+          output: text,
+          shared,
+          durability: dag.durabilityOf(index)
+        })
       ),
     { slot, limit, encodedError }
   )

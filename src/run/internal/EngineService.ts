@@ -1,4 +1,5 @@
 import * as Clock from "effect/Clock"
+import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as ExecutionStrategy from "effect/ExecutionStrategy"
 import * as Fiber from "effect/Fiber"
@@ -9,9 +10,11 @@ import type * as Dag from "../../dag/Dag.js"
 import type * as Module from "../../dag/Module.js"
 import { RunConflict, RunFinished, type DagChanged, type UnknownRun } from "../../model/RunError.js"
 import { RunId } from "../../model/RunId.js"
+import type { RunPolicy } from "../../model/RunPolicy.js"
 import { isEnded, isResumable } from "../../model/Transition.js"
 import * as Plan from "../../plan/Plan.js"
-import { RunLease, type RunRow, type Seed } from "../../state/RunLease.js"
+import { Retention, type Policy as RetentionPolicy } from "../../state/Retention.js"
+import { RunLease, type Seed } from "../../state/RunLease.js"
 import { Signals } from "../../state/Signals.js"
 import { StateWriter } from "../../state/StateWriter.js"
 import { Timeline } from "../../state/Timeline.js"
@@ -20,10 +23,11 @@ import type { RunOptions } from "../RunOptions.js"
 import * as Inputs from "./Inputs.js"
 import * as Launch from "./Launch.js"
 import * as Limits from "./Limits.js"
-import * as Policy from "./Policy.js"
-import type * as Recall from "./Recall.js"
 import * as LiveRuns from "./LiveRuns.js"
 import type { Entry, Obtained, Restore } from "./LiveRuns.js"
+import * as Policy from "./Policy.js"
+import * as Pruning from "./Pruning.js"
+import type * as Recall from "./Recall.js"
 import * as Rerun from "./Rerun.js"
 import * as SignalDelivery from "./SignalDelivery.js"
 import * as Waker from "./Waker.js"
@@ -40,6 +44,8 @@ export const make = Effect.fnUntraced(function* (engine: EngineOptions<ReadonlyA
   const lease = yield* RunLease
   const timeline = yield* Timeline
   const signals = yield* Signals
+  const retention = yield* Retention
+  const pruning = engine.retention === undefined ? undefined : yield* Pruning.make(retention, engine.retention)
   const owned = new Map((yield* Effect.forEach(engine.dags, Plan.make)).map((plan) => [plan.fingerprint, plan]))
   const limits = Limits.make(engine.limits)
   for (const plan of owned.values()) yield* Policy.checkLimits(plan, limits)
@@ -48,7 +54,7 @@ export const make = Effect.fnUntraced(function* (engine: EngineOptions<ReadonlyA
   const liveRuns = yield* LiveRuns.make
   const environment = yield* Effect.context<never>()
   const notify = Effect.suspend(() => waker.notify)
-  const { cancelStored, doneHandle, driveOn, fresh, get, recall, sourceOf, stored, takeOver, unchanged } = Launch.make({
+  const { cancelStored, driveOn, fresh, get, recall, recover, sourceOf, stored, takeOver, unchanged } = Launch.make({
     writer,
     lease,
     timeline,
@@ -57,22 +63,44 @@ export const make = Effect.fnUntraced(function* (engine: EngineOptions<ReadonlyA
     engine: { alwaysDecode: engine.alwaysDecode, maxItems: engine.maxItems, limits },
     scope,
     notify,
+    leaveAlone: (runId, fault) => Effect.suspend(() => waker.leaveAlone(runId, fault)),
     released: owned.size === 0 ? Effect.void : notify
   })
   const signal = SignalDelivery.make({ liveRuns, signals, notify })
+
+  /** The plan of a Dag that this engine can run with these options. */
+  const planOf = (dag: Dag.Any, options: RunOptions = {}) =>
+    Effect.zipRight(
+      Policy.check(options),
+      Effect.tap(Plan.make(dag), (plan) => Policy.checkLimits(plan, limits))
+    )
+
+  /** What is stored of a run when it is opened. */
+  const rowOf = (
+    { dag, fingerprint, modules, signals }: Plan.Plan,
+    runId: RunId,
+    input: string,
+    policy: RunPolicy
+  ) => ({
+    runId,
+    dag,
+    fingerprint,
+    total: modules.length,
+    input,
+    policy: JSON.stringify(policy),
+    signals: JSON.stringify(signals)
+  })
 
   const isDue = (run: { readonly until?: number | undefined }) =>
     Effect.map(Clock.currentTimeMillis, (now) => run.until !== undefined && run.until <= now)
 
   const start = (dag: Dag.Any, given: unknown, options: RunOptions, restore: Restore, isWatched = false) =>
     Effect.gen(function* () {
-      yield* Policy.check(options)
-      const plan = yield* Plan.make(dag)
-      yield* Policy.checkLimits(plan, limits)
+      const plan = yield* planOf(dag, options)
       const inputs = yield* restore(Inputs.encode(plan, given, engine.alwaysDecode))
       const runId = options.runId ?? (yield* randomId)
       const input = inputs.text
-      const { dag: name, fingerprint, modules } = plan
+      const { fingerprint } = plan
       const conflict = (run: { readonly fingerprint: string; readonly input: string }) =>
         run.fingerprint !== fingerprint
           ? new RunConflict({ runId, differs: "dag" })
@@ -90,15 +118,7 @@ export const make = Effect.fnUntraced(function* (engine: EngineOptions<ReadonlyA
           const startedAt = yield* Clock.currentTimeMillis
           const run = { plan, input, policy, entry, isWatched }
           if (policy.durability === "memory") return yield* fresh({ ...run, held: undefined }, runId, inputs, startedAt)
-          const opened = yield* lease.open({
-            runId,
-            dag: name,
-            fingerprint,
-            total: modules.length,
-            input,
-            policy: JSON.stringify(policy),
-            signals: JSON.stringify(plan.signals)
-          })
+          const opened = yield* lease.open(rowOf(plan, runId, input, policy))
           if (opened._tag === "Created") return yield* fresh({ ...run, held: opened.held }, runId, inputs, startedAt)
           yield* conflict(opened.run)
           const waits =
@@ -122,9 +142,7 @@ export const make = Effect.fnUntraced(function* (engine: EngineOptions<ReadonlyA
 
   const resume = (dag: Dag.Any, runId: RunId, options: RunOptions, restore: Restore) =>
     Effect.gen(function* () {
-      yield* Policy.check(options)
-      const plan = yield* Plan.make(dag)
-      yield* Policy.checkLimits(plan, limits)
+      const plan = yield* planOf(dag, options)
       const check = unchanged(plan, runId)
       const begin = (entry: Entry): Effect.Effect<Obtained, ResumeFailure, unknown> =>
         Effect.gen(function* () {
@@ -154,9 +172,7 @@ export const make = Effect.fnUntraced(function* (engine: EngineOptions<ReadonlyA
     restore: Restore
   ) =>
     Effect.gen(function* () {
-      yield* Policy.check(options)
-      const plan = yield* Plan.make(dag)
-      yield* Policy.checkLimits(plan, limits)
+      const plan = yield* planOf(dag, options)
       const run = yield* restore(get(runId))
       yield* unchanged(plan, runId)(run.snapshot)
       const newId = options.runId ?? (yield* randomId)
@@ -170,16 +186,7 @@ export const make = Effect.fnUntraced(function* (engine: EngineOptions<ReadonlyA
         () => new RunConflict({ runId: newId, differs: "origin" }),
         (entry) =>
           Effect.gen(function* () {
-            const opened = yield* lease.open({
-              runId: newId,
-              dag: plan.dag,
-              fingerprint: plan.fingerprint,
-              total: plan.modules.length,
-              input: run.input,
-              policy: JSON.stringify(policy),
-              signals: JSON.stringify(plan.signals),
-              seed
-            })
+            const opened = yield* lease.open({ ...rowOf(plan, newId, run.input, policy), seed })
             if (opened._tag === "Exists") return yield* new RunConflict({ runId: newId, differs: "origin" })
             return yield* driveOn(plan, opened.held, entry, restore, { options })
           })
@@ -188,35 +195,23 @@ export const make = Effect.fnUntraced(function* (engine: EngineOptions<ReadonlyA
 
   const waker: Waker.Waker = yield* Waker.make({
     fingerprints: [...owned.keys()],
+    recover: engine.recover,
     poll: engine.poll,
     lease,
     signals,
     waiting: Effect.map(liveRuns.all, (all) => all.filter((run) => run.isStored && run.plan.signals.length > 0)),
-    drive: ({ fingerprint, runId }: RunRow) => {
-      const plan = owned.get(fingerprint)
-      if (plan === undefined) return Effect.void
-      return Effect.uninterruptibleMask((restore) =>
-        liveRuns.obtain(
-          runId,
-          restore,
-          (live) => Effect.succeed({ handle: live.handle, live }),
-          (entry) =>
-            Effect.gen(function* () {
-              const driven = yield* takeOver(plan, runId, entry, restore, { options: {} })
-              // somebody else ended it
-              if (driven === undefined) return { handle: yield* doneHandle((yield* get(runId)).snapshot) }
-              return driven
-            })
-        )
-      ).pipe(
-        Effect.asVoid,
-        Effect.catchTag("RunHeld", () => Effect.void),
+    drive: ({ fingerprint, runId }) => {
+      // only runs of these fingerprints are asked for
+      const plan = owned.get(fingerprint)!
+      return Effect.provide(
+        recover(plan, runId, engine.maxRecoveries),
         // what the owned Dags require is what the layer was given
-        Effect.provide(environment)
-      ) as Effect.Effect<void, unknown>
+        environment as Context.Context<unknown>
+      )
     }
   })
   yield* Effect.forkIn(Effect.interruptible(waker.run), scope)
+  if (pruning !== undefined) yield* Effect.forkIn(Effect.interruptible(pruning), scope)
 
   /** Waits for a run; when this is interrupted, so is the driver that this call began. */
   const awaited = ({ driver, handle }: Obtained, restore: Restore) =>
@@ -237,11 +232,7 @@ export const make = Effect.fnUntraced(function* (engine: EngineOptions<ReadonlyA
       Effect.uninterruptibleMask((restore) =>
         Effect.flatMap(rerun(dag, runId, options, restore), (obtained) => awaited(obtained, restore))
       ),
-    cancel: (dag: Dag.Any, runId: RunId) =>
-      Effect.flatMap(
-        Effect.tap(Plan.make(dag), (plan) => Policy.checkLimits(plan, limits)),
-        (plan) => cancelStored(plan, runId)
-      ),
+    cancel: (dag: Dag.Any, runId: RunId) => Effect.flatMap(planOf(dag), (plan) => cancelStored(plan, runId)),
     signal: (runId: RunId, module: Module.Any, value: unknown, options?: { readonly within?: string }) =>
       signal(runId, module, value, options?.within),
     stream: (dag: Dag.Any, input: unknown, options: RunOptions = {}) =>
@@ -257,7 +248,11 @@ export const make = Effect.fnUntraced(function* (engine: EngineOptions<ReadonlyA
         if (Option.isSome(live)) return yield* live.value.handle.snapshot
         return (yield* get(runId)).snapshot
       }),
-    list: timeline.list
+    list: timeline.list,
+    recover: waker.recover,
+    prune: (policy: RetentionPolicy) => retention.prune(policy),
+    storage: timeline.storage,
+    deadLetters: timeline.deadLetters
   }
 })
 

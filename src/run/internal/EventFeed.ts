@@ -94,6 +94,8 @@ export const make = (publishedUpTo: number, isStored: boolean, onRoom: () => voi
     isBehind()
       ? Effect.zipRight(
           Effect.async<void>((resume) => {
+            // another fiber may have come between the look and this
+            if (!isBehind()) return resume(Effect.void)
             const speaker = () => {
               speakers.delete(speaker)
               resume(Effect.void)
@@ -119,6 +121,7 @@ export const make = (publishedUpTo: number, isStored: boolean, onRoom: () => voi
       if (ended) return Effect.succeed(undefined)
       return Effect.zipRight(
         Effect.async<void>((resume) => {
+          if (ended || viewer.events.length > 0) return resume(Effect.void)
           viewer.wake = () => resume(Effect.void)
           return Effect.sync(() => (viewer.wake = undefined))
         }),

@@ -2,6 +2,7 @@ import type * as Cause from "effect/Cause"
 import type * as Effect from "effect/Effect"
 import type { ErasedValues } from "../../dag/Definition.js"
 import type { ModuleStatus } from "../../model/ModuleStatus.js"
+import type { Durability } from "../../model/RunPolicy.js"
 import type { Failure, RunStatus, SharedValues } from "../../model/Transition.js"
 import type { Plan } from "../../plan/Plan.js"
 import type { CurrentAttempt } from "./CurrentAttempt.js"
@@ -53,7 +54,7 @@ export interface Options {
 export interface Completion {
   readonly output?: string | null
   readonly shared?: SharedValues | undefined
-  readonly wait?: "free" | "durable"
+  readonly durability?: Durability
 }
 
 /** `encodedError`: the module's error through its schema, once it has failed. */
@@ -62,7 +63,7 @@ export interface RunOptions extends ForkOptions {
 }
 
 /** What the kinds of modules are given of the Dag that they belong to: modules are named by their position. */
-export interface DagContext extends Omit<Options, "onEnd"> {
+export interface DagContext extends Pick<Options, "state" | "recalled" | "cells"> {
   readonly loop: Loop
   readonly states: ModuleStates
   readonly pathOf: (index: number) => string
@@ -71,13 +72,15 @@ export interface DagContext extends Omit<Options, "onEnd"> {
   readonly nextAttempt: (index: number) => number
   /** The same for what goes on where it was when its run is resumed. */
   readonly sameAttempt: (index: number) => number
+  /** When dependants of a module that stores what it gives may start. */
+  readonly durabilityOf: (index: number) => Durability
   readonly transition: (
     index: number,
     status: ModuleStatus,
     attempt: number,
     detail?: Detail,
     output?: string | null,
-    wait?: "free" | "durable" | "strict",
+    durability?: Durability,
     released?: () => void
   ) => void
   readonly complete: (index: number, attempt: number, value: unknown, completion?: Completion) => void

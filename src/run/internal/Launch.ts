@@ -1,4 +1,5 @@
 import * as Cause from "effect/Cause"
+import * as Data from "effect/Data"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -18,12 +19,14 @@ import type { StoredRun, Timeline } from "../../state/Timeline.js"
 import type { Claim } from "../../state/Update.js"
 import type { RunOptions } from "../RunOptions.js"
 import * as Driver from "./Driver.js"
+import { isFault, isOfRun } from "./Faults.js"
 import * as Inputs from "./Inputs.js"
+import type { Entry, Obtained, LiveRuns, Restore } from "./LiveRuns.js"
 import type { SignalState } from "./Loop.js"
 import * as Policy from "./Policy.js"
 import * as Recall from "./Recall.js"
-import type { Entry, Obtained, LiveRuns, Restore } from "./LiveRuns.js"
 import * as Results from "./Results.js"
+import type { Outcome } from "./Waker.js"
 
 interface Begin {
   readonly plan: Plan.Plan
@@ -46,6 +49,8 @@ interface TakeOver {
   readonly reopen?: boolean
   readonly isWatched?: boolean
   readonly isCancelled?: boolean
+  /** Whether the engine does it by itself: what it cannot drive counts then, and is quarantined in the end. */
+  readonly isRecovery?: boolean
 }
 
 /** How long the end of a driver waits for a store that does not answer. */
@@ -63,15 +68,19 @@ export interface Services {
   readonly scope: Scope.Scope
   /** A run that takes signals has begun to be driven. */
   readonly notify: Effect.Effect<void>
+  /** A run is let go of that the engine should not take up again at once. */
+  readonly leaveAlone: (runId: RunId, fault: Cause.Cause<unknown>) => Effect.Effect<void>
   /** A stored run is driven no longer. */
   readonly released: Effect.Effect<void>
 }
 
 /** How runs come to be driven: from their beginning, from what is stored of them, and to their cancellation. */
-export const make = ({ engine, lease, notify, liveRuns, released, scope, signals, timeline, writer }: Services) => {
+export const make = (services: Services) => {
+  const { engine, lease, liveRuns, notify, released, scope, signals, timeline, writer } = services
+
   /** Writes what is queued, then lets go of the run: for a limited time, so that a store that hangs holds up nobody. */
-  const letGo = (claim: Claim) =>
-    Effect.zipRight(writer.flush, lease.release(claim)).pipe(
+  const letGo = (claim: Claim, fault: Cause.Cause<unknown>) =>
+    Effect.zipRight(writer.release(claim), lease.release(claim, { failed: isOfRun(fault) })).pipe(
       Effect.disconnect,
       Effect.interruptible,
       Effect.timeoutOption(patience),
@@ -95,6 +104,14 @@ export const make = ({ engine, lease, notify, liveRuns, released, scope, signals
       const { entry, held, input, plan } = run
       const { runId } = run.snapshot
       const removed = liveRuns.remove(runId, entry)
+      const onEnd = (fault: Cause.Cause<unknown>) => {
+        if (held === undefined) return removed
+        const leave = isFault(fault) ? services.leaveAlone(runId, fault) : Effect.void
+        return Effect.zipRight(leave, letGo(held.claim, fault)).pipe(
+          // what was suspended may be due, and what was cut off is
+          Effect.ensuring(Effect.zipRight(removed, released))
+        )
+      }
       const driven = yield* Driver.start({
         plan,
         snapshot: run.snapshot,
@@ -109,8 +126,7 @@ export const make = ({ engine, lease, notify, liveRuns, released, scope, signals
         writer,
         signalStore: signals,
         scope,
-        // what was suspended may be due, and what was cut off is
-        onEnd: held === undefined ? removed : Effect.ensuring(letGo(held.claim), Effect.zipRight(removed, released))
+        onEnd
       })
       if (held !== undefined) {
         yield* lease.watch(held.claim, driven.lost)
@@ -178,15 +194,38 @@ export const make = ({ engine, lease, notify, liveRuns, released, scope, signals
         isCancelled: how.isCancelled ?? false,
         ...(how.reopen === true ? { begunAt: held.run.startedAt } : undefined)
       })
-    }).pipe(Effect.onError(() => lease.release(held.claim)))
+    }).pipe(Effect.onError((cause) => lease.release(held.claim, { failed: how.isRecovery === true && isOfRun(cause) })))
 
-  /** Claims a run that nobody drives and drives it on; undefined when it has ended meanwhile. */
+  /** Claims a run that nobody drives and drives it on, quarantined or not; undefined when it has ended meanwhile. */
   const takeOver = (plan: Plan.Plan, runId: RunId, entry: Entry, restore: Restore, how: TakeOver) =>
     Effect.gen(function* () {
       const claimed = yield* lease.claim(runId, { reopen: how.reopen })
-      if (claimed._tag === "Gone") return undefined
+      if (claimed._tag !== "Claimed") return undefined
       return yield* driveOn(plan, claimed.held, entry, restore, how)
     })
+
+  /** The same, asked for by nobody: a run that has lost too many drivers is left alone. */
+  const recover = (plan: Plan.Plan, runId: RunId, maxRecoveries: number) =>
+    Effect.uninterruptibleMask((restore) =>
+      liveRuns.obtain(
+        runId,
+        restore,
+        () => new NotTaken({ outcome: elsewhere }),
+        (entry) =>
+          Effect.gen(function* () {
+            const claimed = yield* lease.claim(runId, { maxRecoveries })
+            if (claimed._tag === "Gone") return yield* new NotTaken({ outcome: elsewhere })
+            if (claimed._tag === "Quarantined") return yield* new NotTaken({ outcome: claimed })
+            return yield* driveOn(plan, claimed.held, entry, restore, { options: {}, isRecovery: true })
+          })
+      )
+    ).pipe(
+      Effect.as<Outcome>({ _tag: "Driven" }),
+      Effect.catchTags({
+        NotTaken: ({ outcome }) => Effect.succeed(outcome),
+        RunHeld: () => Effect.succeed(elsewhere)
+      })
+    )
 
   /** The handle of a run that has ended or is suspended: its result is read from the store. */
   const stored = (plan: Plan.Plan, run: StoredRun) =>
@@ -251,8 +290,12 @@ export const make = ({ engine, lease, notify, liveRuns, released, scope, signals
       cancel: Effect.void
     })
 
-  return { cancelStored, doneHandle, driveOn, fresh, get, recall, sourceOf, stored, takeOver, unchanged }
+  return { cancelStored, driveOn, fresh, get, recall, recover, sourceOf, stored, takeOver, unchanged }
 }
+
+const elsewhere: Outcome = { _tag: "Elsewhere" }
+
+class NotTaken extends Data.TaggedError("NotTaken")<{ readonly outcome: Outcome }> {}
 
 /** A run that has ended as it is once it is resumed. */
 export const reopened = ({ snapshot, ...run }: StoredRun): StoredRun => {

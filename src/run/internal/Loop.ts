@@ -9,6 +9,7 @@ import * as FiberRef from "effect/FiberRef"
 import * as Runtime from "effect/Runtime"
 import { CurrentModule } from "../../dag/CurrentModule.js"
 import type { RunId } from "../../model/RunId.js"
+import type { Durability } from "../../model/RunPolicy.js"
 import type { Transition } from "../../model/Transition.js"
 import type { WriteError } from "../../state/StateWriter.js"
 import type { CurrentAttempt, Host } from "./CurrentAttempt.js"
@@ -31,13 +32,12 @@ const startsBeforeClock = 64
 
 /**
  * Hands a transition on. `output` is the JSON text to be stored, null when there is none. `released` is called once, at
- * once or later, when what follows may start on it: when it is accepted (`free`), when the durability of the run says so
- * (`durable`), or when it is committed, whatever that says (`strict`).
+ * once or later, when what follows may start on it, as `durability` says. It is never called when it could not be written.
  */
 export type Emit = (
   transition: Transition,
   output: string | null,
-  wait: "free" | "durable" | "strict",
+  durability: Durability,
   released?: () => void
 ) => void
 
@@ -52,6 +52,7 @@ export interface Settings {
   readonly runId: RunId
   readonly concurrency: number
   readonly onFailure: "failFast" | "continue"
+  readonly durability: Durability
   readonly alwaysDecode: boolean
   readonly maxItems: number
   /** Milliseconds since the epoch. */
@@ -153,7 +154,9 @@ export const make = (
   const span = Spans.forModules(parent, runId)
   const forkPlain = Runtime.runFork(runtime)
 
-  const inline: Array<Owner | number> = []
+  /** What is ready to be done inline; the two go together. */
+  const inline: Array<number> = []
+  const inlineOwners: Array<Owner> = []
   let inlineHead = 0
   const effects = ReadyQueue.make<Work>()
   /** They became ready since what waits was announced last. */
@@ -233,11 +236,11 @@ export const make = (
 
   const startNext = (): boolean => {
     if (inlineHead < inline.length) {
-      const owner = inline[inlineHead] as Owner
-      const index = inline[inlineHead + 1] as number
-      inlineHead += 2
+      const owner = inlineOwners[inlineHead]!
+      const index = inline[inlineHead++]!
       if (inlineHead === inline.length) {
         inline.length = 0
+        inlineOwners.length = 0
         inlineHead = 0
       }
       if (owner.isOpen(index)) owner.start(index)
@@ -391,10 +394,10 @@ export const make = (
     interruptFibers()
   }
 
-  const emit: Emit = (transition, output, wait, released) => {
-    if (released === undefined) return settings.emit(transition, output, wait)
+  const emit: Emit = (transition, output, durability, released) => {
+    if (released === undefined) return settings.emit(transition, output, durability)
     unreleased++
-    settings.emit(transition, output, wait, () => {
+    settings.emit(transition, output, durability, () => {
       unreleased--
       released()
       if (!inside) planPump()
@@ -414,7 +417,10 @@ export const make = (
     },
     now,
     emit,
-    inline: (owner, index) => void inline.push(owner, index),
+    inline: (owner, index) => {
+      inline.push(index)
+      inlineOwners.push(owner)
+    },
     ready: (owner, index, priority, limit) => {
       const work: Work = { order: order++, owner, index, priority, limit }
       effects.offer(work, priority)

@@ -9,13 +9,12 @@ import type { Plan } from "../../plan/Plan.js"
 import * as Attempts from "./Attempts.js"
 import type { ChildEvents, RunOptions, StopReason } from "./Execution.js"
 import type { Detail } from "./ExecutionState.js"
+import * as Failures from "./Failures.js"
 import * as Inputs from "./Inputs.js"
 import type { Loop, Owner } from "./Loop.js"
 import type { EndedItem } from "./Recall.js"
 import * as Results from "./Results.js"
 import type { SharedCells } from "./SharedCells.js"
-import * as Failures from "./Failures.js"
-import type * as Values from "./Values.js"
 
 /** Why a map failed; `failure` where it was stored before, and then `cause` only where the error could be decoded. */
 export interface MapFailure {
@@ -115,12 +114,7 @@ export const make = (loop: Loop, options: Options): MapItems => {
 
   const complete = (item: number, value: unknown, output: string | null, shared?: SharedValues) => {
     results[item] = collect ? Exit.succeed(value) : value
-    emit(
-      item,
-      "completed",
-      { shared: shared === undefined || Object.keys(shared).length === 0 ? undefined : shared },
-      output
-    )
+    emit(item, "completed", { shared }, output)
     itemEnded()
   }
 
@@ -200,16 +194,9 @@ export const make = (loop: Loop, options: Options): MapItems => {
       item,
       effect,
       ({ text, value }) => {
-        const { updates } = slot.current
-        if (updates.length === 0) return complete(item, value, text)
-        let committed: Either.Either<SharedValues, Values.Unencodable>
-        try {
-          committed = cells.commit(updates, false)
-        } catch (defect) {
-          return fail(item, Cause.die(defect), undefined)
-        }
+        const committed = slot.current.commit()
         if (Either.isRight(committed)) complete(item, value, text, committed.right)
-        else fail(item, Cause.fail(committed.left), undefined)
+        else fail(item, committed.left, undefined)
       },
       { slot, limit, encodedError }
     )

@@ -44,7 +44,7 @@ export const start = (
     cells,
     known: recalled.items.get(module) ?? [],
     emit: (item, status, detail, output) =>
-      loop.emit(states.item(index, item, status, loop.now(), detail), output, "durable"),
+      loop.emit(states.item(index, item, status, loop.now(), detail), output, dag.durabilityOf(index)),
     child:
       child === undefined
         ? undefined
@@ -55,7 +55,7 @@ export const start = (
           },
     onEnd: (end) => {
       dag.ended(index)
-      if (end._tag === "Completed") dag.complete(index, attempt, end.results, { wait: "durable" })
+      if (end._tag === "Completed") dag.complete(index, attempt, end.results, { durability: dag.durabilityOf(index) })
       else if (end._tag === "Failed") dag.fail(index, attempt, end.cause, end.encoded, end.failure)
       else dag.endStopped(index, end.reason)
     }

@@ -15,31 +15,59 @@ export const checkLimits = ({ dag, limits: wanted }: Plan.Plan, limits: Limits.L
     return missing === undefined ? Effect.void : new UnknownLimit({ dag, ...missing })
   })
 
-/** What the options say, and otherwise the base. */
+/** What the options say, and otherwise the base. Throws when the two together are what no run can have. */
 export const of = (options: RunOptions, base: RunPolicy): RunPolicy => {
-  const timeout = options.timeout === undefined ? base.timeout : Millis.of(options.timeout)
-  return {
+  const given: { -readonly [K in keyof RunPolicy]: RunPolicy[K] } = {
     concurrency: options.concurrency ?? base.concurrency,
     onFailure: options.onFailure ?? base.onFailure,
-    durability: options.durability ?? base.durability,
-    ...(timeout === undefined || timeout === Infinity ? undefined : { timeout })
+    durability: options.durability ?? base.durability
   }
+  const timeout = options.timeout === undefined ? base.timeout : Millis.of(options.timeout)
+  const interval = options.interval === undefined ? base.interval : Millis.of(options.interval)
+  const onWriteFailure = options.onWriteFailure ?? base.onWriteFailure
+  const batchSize = options.batchSize ?? base.batchSize
+  // what is infinite JSON cannot hold; without a timeout it is that
+  if (timeout !== undefined && timeout !== Infinity) given.timeout = timeout
+  if (interval !== undefined) given.interval = Math.min(interval, Number.MAX_SAFE_INTEGER)
+  if (onWriteFailure !== undefined) given.onWriteFailure = onWriteFailure
+  if (batchSize !== undefined) given.batchSize = batchSize
+  const { durability } = given
+  // what waits for commits cannot go on without them
+  if (onWriteFailure === "record" && (durability === "committed" || durability === "fsynced")) {
+    throw new Cause.IllegalArgumentException(
+      `onWriteFailure "record" is for runs of durability "buffered" or "memory", not "${durability}"`
+    )
+  }
+  return given
 }
 
 /** Options that no engine can have are a fault of the program. */
-export const checkEngine = ({ limits, maxItems }: Pick<EngineOptions, "limits" | "maxItems">) =>
+export const checkEngine = ({
+  limits,
+  maxItems,
+  maxRecoveries
+}: Pick<EngineOptions, "limits" | "maxItems" | "maxRecoveries">) =>
   Effect.suspend(() => {
     for (const [what, value] of [...Object.entries(limits), ["maxItems", maxItems] as const]) {
       if (!(Number.isInteger(value) && value >= 1)) {
         return refuse(`the engine's limit "${what}" is a whole number of at least 1, not ${value}`)
       }
     }
+    if (!(Number.isSafeInteger(maxRecoveries) && maxRecoveries >= 0)) {
+      return refuse(`maxRecoveries is a whole number of at least 0, not ${maxRecoveries}`)
+    }
     return Effect.void
   })
 
 /** Options that no run can have are a fault of the program. */
-export const check = ({ concurrency = 1, timeout = 0 }: RunOptions) =>
+export const check = ({ batchSize = 1, concurrency = 1, interval = 0, timeout = 0 }: RunOptions) =>
   Effect.suspend(() => {
+    if (!(Number.isSafeInteger(batchSize) && batchSize >= 1)) {
+      return refuse(`batchSize is a whole number of at least 1, not ${batchSize}`)
+    }
+    if (Millis.of(interval) === undefined) {
+      return refuse(`interval is a duration that is not negative, not ${String(interval)}`)
+    }
     if (concurrency !== "unbounded" && !(Number.isInteger(concurrency) && concurrency >= 1)) {
       return refuse(`concurrency is a whole number of at least 1, not ${concurrency}`)
     }

@@ -27,7 +27,11 @@ export const start = (dag: DagContext, index: number, definition: Definition.Rou
         return dag.fail(index, attempt, Cause.fail(new RouteUnmatched({ module, chosen: rendered, branches })))
       }
       dag.commit(index, slot.current, (shared) =>
-        dag.complete(index, attempt, branch, { output: JSON.stringify(branch), shared, wait: "durable" })
+        dag.complete(index, attempt, branch, {
+          output: JSON.stringify(branch),
+          shared,
+          durability: dag.durabilityOf(index)
+        })
       )
     },
     { slot }

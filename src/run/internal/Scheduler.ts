@@ -58,6 +58,7 @@ export const make = <R>({ cells, plan, recalled, settings, state }: Task): Sched
     run: Effect.withFiberRuntime((fiber, { runtimeFlags }) =>
       Effect.async((resume) => {
         const runtime = Runtime.make({
+          // erasure: what the modules require is among what the run was given
           context: fiber.currentContext as Context.Context<unknown>,
           fiberRefs: fiber.getFiberRefs(),
           runtimeFlags: RuntimeFlags.enable(runtimeFlags, RuntimeFlags.Interruption)

@@ -13,8 +13,8 @@ import type { RunId } from "../../model/RunId.js"
 import * as SignalPaths from "../../model/SignalPaths.js"
 import { isEnded } from "../../model/Transition.js"
 import type { Signals } from "../../state/Signals.js"
-import type { SignalState } from "./Loop.js"
 import type { LiveRuns } from "./LiveRuns.js"
+import type { SignalState } from "./Loop.js"
 import * as Values from "./Values.js"
 
 export interface Services {

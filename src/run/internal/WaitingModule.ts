@@ -7,8 +7,8 @@ import { ModuleTimedOut } from "../../model/ModuleTimedOut.js"
 import * as Millis from "../../model/Millis.js"
 import { StoredValueInvalid } from "../../model/RunError.js"
 import type { DagContext } from "./Execution.js"
-import type { SignalState } from "./Loop.js"
 import * as Failures from "./Failures.js"
+import type { SignalState } from "./Loop.js"
 import * as Values from "./Values.js"
 
 /** A module that waits for a value from outside. */
@@ -31,7 +31,7 @@ export const startSignal = (dag: DagContext, index: number, definition: Definiti
         Values.decode(definition.value, text),
         (faults) => new StoredValueInvalid({ runId: settings.runId, module, faults })
       ),
-      (value) => dag.complete(index, attempt, value, { output: text, wait: "durable" })
+      (value) => dag.complete(index, attempt, value, { output: text, durability: dag.durabilityOf(index) })
     )
   const timeOut = () => {
     const { onTimeout } = definition
@@ -41,7 +41,7 @@ export const startSignal = (dag: DagContext, index: number, definition: Definiti
     dag.run(
       index,
       Effect.suspend(() => Values.settle(definition.value, onTimeout(), settings.alwaysDecode)),
-      ({ text, value }) => dag.complete(index, attempt, value, { output: text, wait: "durable" })
+      ({ text, value }) => dag.complete(index, attempt, value, { output: text, durability: dag.durabilityOf(index) })
     )
   }
 

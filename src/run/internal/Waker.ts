@@ -2,11 +2,13 @@ import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
 import type { RunId } from "../../model/RunId.js"
-import { StoreError } from "../../model/StoreError.js"
+import type { StoreError } from "../../model/StoreError.js"
+import * as Telemetry from "../../model/Telemetry.js"
 import type { RunLease, RunRow } from "../../state/RunLease.js"
 import type { Signals } from "../../state/Signals.js"
+import type { Recovery } from "../Recovery.js"
+import { isPassing } from "./Faults.js"
 import type { LiveRun } from "./LiveRuns.js"
 import { longestSleep } from "./Timers.js"
 
@@ -16,21 +18,34 @@ const limit = 100
 /** Milliseconds in which a run that could not be driven is left alone: it would be due again at once. */
 const backOff = 60_000
 
+/** What became of a run that was due. */
+export type Outcome =
+  | { readonly _tag: "Driven" }
+  /** Somebody else drives it, or it has ended. */
+  | { readonly _tag: "Elsewhere" }
+  | { readonly _tag: "Quarantined"; readonly run: RunRow }
+
 export interface Options {
   /** Those of the Dags that this engine owns. */
   readonly fingerprints: ReadonlyArray<string>
+  /** Whether runs that were cut off are taken over by themselves. */
+  readonly recover: boolean
   readonly poll: Duration.DurationInput
   readonly lease: typeof RunLease.Service
   readonly signals: typeof Signals.Service
   /** The stored runs of this process that have signals which may come from another one. */
   readonly waiting: Effect.Effect<ReadonlyArray<LiveRun>>
   /** Claims a run and drives it on; ends when it is driven. */
-  readonly drive: (run: RunRow) => Effect.Effect<void, unknown>
+  readonly drive: (run: RunRow) => Effect.Effect<Outcome, unknown>
 }
 
 export interface Waker {
   /** There may be something to do: a run was suspended, or a signal was delivered. */
   readonly notify: Effect.Effect<void>
+  /** A run that was let go of is not taken up by itself for a while, since it could not be driven. */
+  readonly leaveAlone: (runId: RunId, why: Cause.Cause<unknown>) => Effect.Effect<void>
+  /** Looks once, also for runs that were cut off and those that are left alone. */
+  readonly recover: Effect.Effect<Recovery, StoreError>
   /** Never ends. */
   readonly run: Effect.Effect<never>
 }
@@ -45,20 +60,29 @@ export const make = (options: Options): Effect.Effect<Waker> =>
     const { fingerprints, lease, signals } = options
     const poll = Duration.toMillis(options.poll)
     const latch = yield* Effect.makeLatch(true)
+    // two looks at once would find the same runs
+    const turn = yield* Effect.makeSemaphore(1)
     const leftAlone = new Map<RunId, number>()
+    /** How many runs that were cut off are due, and come before those that are suspended; 0 where they are taken over. */
+    let passedOver = 0
 
-    const driveOn = (run: RunRow, now: number) =>
-      options.drive(run).pipe(
-        Effect.tap(() => Effect.sync(() => leftAlone.delete(run.runId))),
+    const leaveAlone: Waker["leaveAlone"] = (runId, why) =>
+      Effect.map(Clock.currentTimeMillis, (now) => {
+        if (fingerprints.length > 0) leftAlone.set(runId, now + (isPassing(why) ? Math.min(poll, backOff) : backOff))
+      })
+
+    const driveOn = (run: RunRow) =>
+      Effect.suspend(() => {
+        // before it is driven: its driver may end, and leave it alone, at once
+        leftAlone.delete(run.runId)
+        return options.drive(run)
+      }).pipe(
+        Effect.tap((outcome) => (outcome._tag === "Quarantined" ? reportQuarantined(outcome.run) : Effect.void)),
         Effect.catchAllCause((cause) =>
           Cause.isInterruptedOnly(cause)
-            ? Effect.failCause(cause as Cause.Cause<never>)
-            : Effect.zipRight(
-                Effect.sync(() =>
-                  leftAlone.set(run.runId, now + (isStoreError(cause) ? Math.min(poll, backOff) : backOff))
-                ),
-                Effect.logWarning(`run "${run.runId}" is due and could not be driven on`, cause)
-              )
+            ? // it holds no failure
+              Effect.failCause(cause as Cause.Cause<never>)
+            : Effect.as(leaveAlone(run.runId, cause), { _tag: "Failed", cause } as const)
         )
       )
 
@@ -68,12 +92,41 @@ export const make = (options: Options): Effect.Effect<Waker> =>
       const now = yield* Clock.currentTimeMillis
       for (const [runId, until] of leftAlone) if (until <= now) leftAlone.delete(runId)
       // those that are left alone are due all the same, and come first
-      const wanted = limit + leftAlone.size
+      const wanted = limit + leftAlone.size + 2 * passedOver
       const { nextAt, runs } = yield* lease.due(fingerprints, wanted)
-      const due = runs.filter(({ runId }) => !leftAlone.has(runId))
-      yield* Effect.forEach(due, (run) => driveOn(run, now), { discard: true })
-      if (runs.length === wanted && due.length > 0) return now
-      return Math.min(nextAt ?? Infinity, ...leftAlone.values())
+      const passed = options.recover ? [] : runs.filter(({ status }) => status === "running")
+      const due = runs.filter((run) => !leftAlone.has(run.runId) && !passed.includes(run))
+      const isMore = runs.length === wanted && (due.length > 0 || passed.length > passedOver)
+      passedOver = passed.length
+      for (const run of due) {
+        const outcome = yield* driveOn(run)
+        if (outcome._tag !== "Failed") continue
+        yield* Effect.logWarning(`run "${run.runId}" is due and could not be driven on`, outcome.cause)
+      }
+      return isMore ? now : Math.min(nextAt ?? Infinity, ...leftAlone.values())
+    })
+
+    const recover: Waker["recover"] = Effect.gen(function* () {
+      const recovered: Array<RunId> = []
+      const quarantined: Array<RunId> = []
+      const failed: Array<Recovery["failed"][number]> = []
+      const seen = new Set<RunId>()
+      let isMore = fingerprints.length > 0
+      while (isMore) {
+        // those that were seen may still be due, or be it again
+        const { runs } = yield* lease.due(fingerprints, limit + seen.size)
+        const due = runs.filter(({ runId }) => !seen.has(runId))
+        isMore = due.length > 0
+        for (const run of due) {
+          const { runId } = run
+          seen.add(runId)
+          const outcome = yield* driveOn(run)
+          if (outcome._tag === "Driven") recovered.push(runId)
+          if (outcome._tag === "Quarantined") quarantined.push(runId)
+          if (outcome._tag === "Failed") failed.push({ runId, cause: outcome.cause })
+        }
+      }
+      return { recovered, quarantined, failed }
     })
 
     const deliver = Effect.gen(function* () {
@@ -88,11 +141,12 @@ export const make = (options: Options): Effect.Effect<Waker> =>
 
     const round = Effect.gen(function* () {
       yield* latch.close
-      const next = yield* Effect.all([driveDue, deliver]).pipe(
+      const next = yield* Effect.all([turn.withPermits(1)(driveDue), deliver]).pipe(
         Effect.map(([a, b]) => Math.min(a, b)),
         Effect.catchAllCause((cause) =>
           Cause.isInterruptedOnly(cause)
-            ? Effect.failCause(cause as Cause.Cause<never>)
+            ? // it holds no failure
+              Effect.failCause(cause as Cause.Cause<never>)
             : Effect.zipRight(
                 Effect.logWarning("the runs that are due could not be read", cause),
                 Effect.map(Clock.currentTimeMillis, (now) => now + Math.min(poll, 5_000))
@@ -107,10 +161,19 @@ export const make = (options: Options): Effect.Effect<Waker> =>
 
     return {
       notify: latch.open,
-      run: Effect.forever(round).pipe(Effect.annotateLogs({ package: "heddle", module: "Engine", fiber: "waker" }))
+      leaveAlone,
+      recover: annotated(turn.withPermits(1)(recover)),
+      run: annotated(Effect.forever(round))
     }
   })
 
-/** A store may be there again soon, where a run that does not decode needs somebody. */
-const isStoreError = (cause: Cause.Cause<unknown>) =>
-  Option.exists(Cause.failureOption(cause), (error) => error instanceof StoreError)
+const annotated = Effect.annotateLogs({ package: "heddle", module: "Engine", fiber: "waker" })
+
+const reportQuarantined = ({ recoveries, runId }: RunRow) =>
+  Effect.zipRight(
+    Effect.sync(() => Telemetry.runsQuarantined.unsafeUpdate(1, [])),
+    Effect.logWarning(
+      `run "${runId}" is quarantined: ${recoveries} drivers have vanished, or could not drive it, since it last made ` +
+        "progress; look at it, then resume it with Engine.resume"
+    )
+  )

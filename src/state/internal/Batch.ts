@@ -1,27 +1,26 @@
 import { evolveModule, type ModuleState } from "../../model/RunSnapshot.js"
 import type { Failure, RunTransition, Transition } from "../../model/Transition.js"
-import type { ItemRow, ModuleChange, RunChanges } from "../../store/RunStore.js"
-import type { Claim, Update } from "../Update.js"
-
-/** What a batch holds of one driver's run. */
-export interface RunEntries<Entry> {
-  readonly claim: Claim
-  readonly entries: ReadonlyArray<Entry>
-}
+import type { Batch, ItemRow, ModuleChange, RunChanges, StateChange } from "../../store/RunStore.js"
+import type { Claim, RunUpdate } from "../Update.js"
+import { isRun, type Entry, type Patch, type Unit } from "./Entry.js"
 
 const unknown: ModuleState = { status: "pending", attempt: 0 }
 
-/** Runs in the order of their first entry, the entries of each in theirs. */
-export const byRun = <Entry extends { readonly update: Update }>(
-  entries: ReadonlyArray<Entry>
-): ReadonlyArray<RunEntries<Entry>> => {
-  const runs = new Map<Claim, Array<Entry>>()
+/** What a batch holds of one unit. */
+export interface Part {
+  readonly unit: Unit
+  readonly entries: ReadonlyArray<Entry>
+}
+
+/** Units in the order of their first entry, the entries of each in theirs. */
+export const byUnit = (entries: ReadonlyArray<Entry>): ReadonlyArray<Part> => {
+  const parts = new Map<Unit, Array<Entry>>()
   for (const entry of entries) {
-    const run = runs.get(entry.update.claim)
-    if (run === undefined) runs.set(entry.update.claim, [entry])
-    else run.push(entry)
+    const part = parts.get(entry.unit)
+    if (part === undefined) parts.set(entry.unit, [entry])
+    else part.push(entry)
   }
-  return Array.from(runs, ([claim, entries]) => ({ claim, entries }))
+  return Array.from(parts, ([unit, entries]) => ({ unit, entries }))
 }
 
 const failureText = (failure: Failure | undefined): string | null =>
@@ -31,15 +30,13 @@ const failureText = (failure: Failure | undefined): string | null =>
  * Folds the transitions of each module into one row, keeps the latest value of each shared cell and all transitions for
  * the history. Throws when a failure holds what JSON cannot.
  */
-export const changesOf = ({ claim, entries }: RunEntries<{ readonly update: Update }>): RunChanges => {
+const changesOf = (claim: Claim, updates: ReadonlyArray<RunUpdate>): RunChanges => {
   const transitions: Array<Transition> = []
   const states = new Map<string, { readonly state: ModuleState; readonly output: string | null }>()
   const items: Array<ItemRow> = []
   const cells = new Map<string, unknown>()
   let run: RunTransition | undefined
-  for (const {
-    update: { output, transition }
-  } of entries) {
+  for (const { output, transition } of updates) {
     transitions.push(transition)
     switch (transition._tag) {
       case "ModuleTransition": {
@@ -88,8 +85,67 @@ export const changesOf = ({ claim, entries }: RunEntries<{ readonly update: Upda
 const sharedOf = (transition: Transition): ReadonlyArray<readonly [cell: string, value: unknown]> =>
   transition._tag === "RunTransition" || transition.shared === undefined ? [] : Object.entries(transition.shared)
 
+/** Merges the changes of one key: of each field the last one counts. */
+const patchOf = (key: string, patches: ReadonlyArray<Patch>): StateChange => {
+  const set = new Map<string, string>()
+  const clear = new Set<string>()
+  for (const patch of patches) {
+    for (const [field, value] of patch.set) {
+      set.set(field, value)
+      clear.delete(field)
+    }
+    for (const field of patch.clear) {
+      clear.add(field)
+      set.delete(field)
+    }
+  }
+  return { key, set, clear }
+}
+
+/** What is to be committed; `changes` has those of the parts that are runs. */
+export const make = (parts: ReadonlyArray<Part>) => {
+  const runs: Array<RunChanges> = []
+  const states: Array<StateChange> = []
+  const changes = new Map<Part, RunChanges>()
+  let synced = false
+  for (const part of parts) {
+    const { entries, unit } = part
+    synced ||= entries.some(({ update }) => update.durability === "fsynced")
+    if (unit._tag === "Run") {
+      const change = changesOf(
+        unit.claim,
+        entries.filter(isRun).map(({ update }) => update)
+      )
+      runs.push(change)
+      changes.set(part, change)
+    } else
+      states.push(
+        patchOf(
+          unit.key,
+          entries.flatMap((entry) => (isRun(entry) ? [] : [entry.update]))
+        )
+      )
+  }
+  const batch: Batch = { runs, states, synced }
+  return { batch, changes }
+}
+
+/** How many updates of a part left no row of latest state, since later ones wrote the same rows. */
+export const coalescedOf = (part: Part, changes: RunChanges | undefined): number =>
+  changes === undefined ? coalescedPatches(part.entries) : coalesced(changes)
+
+const coalescedPatches = (entries: ReadonlyArray<Entry>): number => {
+  const fields = new Map<string, Entry>()
+  for (const entry of entries) {
+    if (isRun(entry)) continue
+    for (const field of entry.update.set.keys()) fields.set(field, entry)
+    for (const field of entry.update.clear) fields.set(field, entry)
+  }
+  return entries.length - new Set(fields.values()).size
+}
+
 /** How many transitions of a batch left no row of latest state, since later ones wrote the same rows. */
-export const coalesced = ({ transitions }: RunChanges): number => {
+const coalesced = ({ transitions }: RunChanges): number => {
   const modules = new Map<string, Transition>()
   const cells = new Map<string, Transition>()
   const writers = new Set<Transition>()

@@ -2,13 +2,18 @@
  * Entries in the order in which they came. The first `capacity` of them are accepted; those behind wait for room.
  */
 export interface WriteQueue<Entry> {
-  readonly size: () => number
-  readonly some: (predicate: (entry: Entry) => boolean) => boolean
+  readonly first: () => Entry | undefined
+  /** Those that are accepted, in their order. */
+  readonly accepted: () => ReadonlyArray<Entry>
   readonly offer: (entry: Entry) => void
   /** Forgets an entry that still waits for room; nothing when it was accepted. */
   readonly withdraw: (entry: Entry) => void
-  /** At most `max` entries, all of them accepted; those that then have room are accepted at once. */
+  /** At most `max` entries, all of them accepted. */
   readonly take: (max: number) => ReadonlyArray<Entry>
+  /** Takes out those that are concerned, accepted or not. */
+  readonly remove: (concerns: (entry: Entry) => boolean) => ReadonlyArray<Entry>
+  /** Accepts those that have room now. */
+  readonly admit: () => void
   /** Everything, accepted or not. */
   readonly drain: () => ReadonlyArray<Entry>
 }
@@ -24,8 +29,8 @@ export const make = <Entry>(capacity: number, accept: (entry: Entry) => void): W
   }
 
   return {
-    size: () => entries.length,
-    some: (predicate) => entries.some(predicate),
+    first: () => entries[0],
+    accepted: () => entries.slice(0, accepted),
     offer: (entry) => {
       entries.push(entry)
       admit()
@@ -37,9 +42,17 @@ export const make = <Entry>(capacity: number, accept: (entry: Entry) => void): W
     take: (max) => {
       const taken = entries.splice(0, Math.min(max, accepted))
       accepted -= taken.length
-      admit()
       return taken
     },
+    remove: (concerns) => {
+      const removed = entries.filter(concerns)
+      if (removed.length === 0) return removed
+      accepted -= entries.slice(0, accepted).filter(concerns).length
+      const left = entries.filter((entry) => !concerns(entry))
+      entries.splice(0, entries.length, ...left)
+      return removed
+    },
+    admit,
     drain: () => {
       accepted = 0
       return entries.splice(0)

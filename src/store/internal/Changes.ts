@@ -1,21 +1,37 @@
 /**
  * What a request makes of the row of a run.
  */
-import { isEnded, isResumable, type RunStatus, type Transition } from "../../model/Transition.js"
+import { isEnded, isResumable, type Transition } from "../../model/Transition.js"
 import type { RunChanges, RunRow } from "../RunStore.js"
 
 /** What a run is after its changes; `transitions` are those that it did not have yet. */
-export interface Advance {
+export interface Advance extends Pick<
+  RunRow,
+  "seq" | "status" | "finishedAt" | "wakeAt" | "recoveries" | "quarantined"
+> {
   readonly transitions: ReadonlyArray<Transition>
-  readonly seq: number
-  readonly status: RunStatus
-  readonly finishedAt: number | null
-  readonly wakeAt: number | null
+}
+
+const completes = (transition: Transition): boolean =>
+  (transition._tag === "ModuleTransition" || transition._tag === "ItemTransition") && transition.status === "completed"
+
+/**
+ * What becomes of changes: a driver that has lost the run is refused. The end of a run that it has already is one that is
+ * written again, since the answer to the first time was lost.
+ */
+export const verdict = (
+  run: Pick<RunRow, "epoch" | "seq" | "status"> | undefined,
+  { epoch, transitions }: Pick<RunChanges, "epoch" | "transitions">
+): "written" | "repeated" | "refused" => {
+  if (run === undefined || run.epoch !== epoch) return "refused"
+  if (!isEnded(run.status)) return "written"
+  const last = transitions.at(-1)
+  return last !== undefined && last.seq <= run.seq ? "repeated" : "refused"
 }
 
 /** Signals are not looked at: a suspended run for which one is there is due at once, whatever `wakeAt` is here. */
 export const advance = (
-  run: { readonly seq: number; readonly status: RunStatus; readonly wakeAt: number | null },
+  run: Pick<RunRow, "seq" | "status" | "wakeAt" | "recoveries" | "quarantined">,
   changes: Pick<RunChanges, "transitions" | "status" | "wakeAt">
 ): Advance => {
   const transitions: Array<Transition> = []
@@ -28,12 +44,16 @@ export const advance = (
     transitions.push(transition)
     if (transition._tag === "RunTransition" && transition.status === status) finishedAt = transition.at
   }
+  const isStill = changes.status === undefined || changes.status === "running"
+  const progressed = !isStill || transitions.some(completes)
   return {
     transitions,
     seq,
     status,
     finishedAt: isEnded(status) ? finishedAt : null,
-    wakeAt: status !== "suspended" ? null : changes.status === undefined ? run.wakeAt : changes.wakeAt
+    wakeAt: status !== "suspended" ? null : changes.status === undefined ? run.wakeAt : changes.wakeAt,
+    recoveries: progressed ? 0 : run.recoveries,
+    quarantined: !progressed && run.quarantined
   }
 }
 
@@ -43,11 +63,12 @@ export const isDriven = (
   expiredBefore: number
 ): boolean => run.owner !== "" && run.heartbeatAt >= expiredBefore
 
-/** What a claim makes of a run: its new row, and whether it had ended and is reopened. */
+/** What a claim makes of a run: its row, the same object where nothing changes, and whether it had ended and is reopened. */
 export type Claiming =
   | { readonly _tag: "Claimed"; readonly run: RunRow; readonly reopened: boolean }
   | { readonly _tag: "Held"; readonly run: RunRow }
   | { readonly _tag: "Finished"; readonly run: RunRow }
+  | { readonly _tag: "Quarantined"; readonly run: RunRow }
 
 export const claim = (
   run: RunRow,
@@ -56,9 +77,10 @@ export const claim = (
     readonly now: number
     readonly expiredBefore: number
     readonly reopen: boolean
+    readonly maxRecoveries?: number | undefined
   }
 ): Claiming => {
-  const { now, owner } = request
+  const { maxRecoveries = Infinity, now, owner } = request
   const claimed: RunRow = { ...run, owner, epoch: run.epoch + 1, heartbeatAt: now }
   if (isEnded(run.status)) {
     // whoever drove it to its end drives it no more, whatever the heartbeat says
@@ -67,5 +89,13 @@ export const claim = (
     return { _tag: "Claimed", run: reopened, reopened: true }
   }
   if (isDriven(run, request.expiredBefore)) return { _tag: "Held", run }
-  return { _tag: "Claimed", run: claimed, reopened: false }
+  if (run.quarantined) {
+    return request.maxRecoveries === undefined
+      ? { _tag: "Claimed", run: { ...claimed, recoveries: 0, quarantined: false }, reopened: false }
+      : { _tag: "Quarantined", run }
+  }
+  const recoveries = run.owner === "" ? run.recoveries : run.recoveries + 1
+  return recoveries > maxRecoveries
+    ? { _tag: "Quarantined", run: { ...run, recoveries, quarantined: true } }
+    : { _tag: "Claimed", run: { ...claimed, recoveries }, reopened: false }
 }

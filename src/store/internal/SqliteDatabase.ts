@@ -40,10 +40,14 @@ export interface SqliteDatabase {
     body: (connection: Connection) => Effect.Effect<A, Failure>
   ) => Effect.Effect<A, StoreError>
 
-  /** Runs the body in a transaction that has the write lock from its beginning; not interruptible once it has begun. */
+  /**
+   * Runs the body in a transaction that has the write lock from its beginning; not interruptible once it has begun.
+   * `synced`: its commit returns after the log was synced, with everything that was committed before.
+   */
   readonly write: <A>(
     operation: string,
-    body: (connection: Connection) => Effect.Effect<A, Failure>
+    body: (connection: Connection) => Effect.Effect<A, Failure>,
+    options?: { readonly synced: boolean }
   ) => Effect.Effect<A, StoreError>
 }
 
@@ -181,7 +185,7 @@ const prepare = (connection: Connection, location: string): Effect.Effect<void, 
         message: `${location}: its file system cannot hold a write-ahead log: choose a file on a local disk`
       })
     }
-    yield* unprepared(connection, "PRAGMA synchronous = NORMAL")
+    yield* setSynchronous(connection, "NORMAL")
     if (version < migrations.length) yield* transaction(connection, "BEGIN IMMEDIATE", migrate(connection, location))
   })
 
@@ -195,6 +199,16 @@ const migrate = (connection: Connection, location: string): Effect.Effect<void, 
     yield* unprepared(connection, `PRAGMA application_id = ${applicationId}`)
     yield* unprepared(connection, `PRAGMA user_version = ${migrations.length}`)
   })
+
+/** NORMAL syncs the log at checkpoints, FULL also at each commit: all of it, whatever commits left it there. */
+type Synchronous = "NORMAL" | "FULL"
+
+/** Outside of a transaction only: inside of one SQLite refuses it. */
+const setSynchronous = (connection: Connection, synchronous: Synchronous): Effect.Effect<void, SqlError.SqlError> =>
+  Effect.asVoid(unprepared(connection, `PRAGMA synchronous = ${synchronous}`))
+
+// A transaction that changes nothing is not written to the log, and its commit syncs nothing.
+const touch = "UPDATE syncs SET count = count + 1"
 
 /** Opens the file, creates its tables where it is new, and closes it with the scope. */
 export const open = (options: {
@@ -232,6 +246,14 @@ export const open = (options: {
     // Waits for the operation that has the connection; those that come after it find the store closed.
     yield* Effect.addFinalizer(() => semaphore.withPermits(1)(Ref.set(closed, true)))
 
+    const present = yield* Ref.make<Synchronous>("NORMAL")
+    const require = (connection: Connection, synchronous: Synchronous) =>
+      Effect.flatMap(Ref.get(present), (is) =>
+        is === synchronous
+          ? Effect.void
+          : Effect.zipRight(setSynchronous(connection, synchronous), Ref.set(present, synchronous))
+      )
+
     const use = <A>(
       operation: string,
       body: (connection: Connection) => Effect.Effect<A, Failure>
@@ -245,7 +267,16 @@ export const open = (options: {
       read: use,
       readTogether: (operation, body) =>
         use(operation, (connection) => transaction(connection, "BEGIN", body(connection))),
-      write: (operation, body) =>
-        use(operation, (connection) => transaction(connection, "BEGIN IMMEDIATE", body(connection)))
+      write: (operation, body, { synced } = { synced: false }) =>
+        use(operation, (connection) =>
+          Effect.zipRight(
+            require(connection, synced ? "FULL" : "NORMAL"),
+            transaction(
+              connection,
+              "BEGIN IMMEDIATE",
+              synced ? Effect.zipLeft(body(connection), connection.executeRaw(touch, [])) : body(connection)
+            )
+          )
+        )
     }
   })

@@ -109,3 +109,19 @@ export const look = (filename: string): Effect.Effect<FileState, StoreError> => 
       })
   }).pipe(Effect.flatMap(Either.mapLeft(error)))
 }
+
+/** How many bytes the log beside a database has. */
+export const logSize = (filename: string): Effect.Effect<number, StoreError> =>
+  filename === ":memory:"
+    ? Effect.succeed(0)
+    : Effect.try({
+        try: () => size(`${filename}-wal`),
+        catch: (cause) =>
+          new StoreError({
+            reason: "failed",
+            location: filename,
+            operation: "storage",
+            message: `${filename}-wal: its size cannot be read`,
+            cause
+          })
+      })

@@ -19,6 +19,8 @@ export interface Known {
   status: RunStatus
   finishedAt: number | null
   wakeAt: number | null
+  recoveries: number
+  quarantined: boolean
 }
 
 /** The rows of our own STRICT tables have the types that their columns declare, so `select` may name them. */
@@ -35,30 +37,45 @@ export const rowLimit = (limit: number): number => Math.max(0, Math.min(Math.flo
 
 const rows = `SELECT run_id AS runId, dag, fingerprint, total, input, policy, status, epoch, owner,
     heartbeat_at AS heartbeatAt, seq, signals, created_at AS createdAt,
-    coalesce(reopened_at, created_at) AS startedAt, finished_at AS finishedAt, wake_at AS wakeAt
+    coalesce(reopened_at, created_at) AS startedAt, finished_at AS finishedAt, wake_at AS wakeAt,
+    recoveries, quarantined
   FROM runs JOIN inputs ON inputs.run = runs.id`
 
+/** Selects rows with the column `quarantined`, which SQLite has as a number. */
+const selectRuns = <Row extends { readonly quarantined: boolean }>(
+  connection: Connection,
+  sql: string,
+  parameters: ReadonlyArray<unknown>
+): Effect.Effect<ReadonlyArray<Row>, SqlError> =>
+  Effect.map(
+    select<Omit<Row, "quarantined"> & { readonly quarantined: number }>(connection, sql, parameters),
+    // each row but for that column is one already
+    (rows) => rows.map((row) => ({ ...row, quarantined: row.quarantined === 1 }) as unknown as Row)
+  )
+
 export const byId = (connection: Connection, runId: RunId): Effect.Effect<RunRow | undefined, SqlError> =>
-  Effect.map(select<RunRow>(connection, `${rows} WHERE run_id = ?`, [runId]), ([row]) => row)
+  Effect.map(selectRuns<RunRow>(connection, `${rows} WHERE run_id = ?`, [runId]), ([row]) => row)
 
 export const known = (
   connection: Connection,
   runs: ReadonlyArray<{ readonly runId: RunId }>
 ): Effect.Effect<ReadonlyMap<RunId, Known>, SqlError> =>
   Effect.map(
-    select<Known>(
+    selectRuns<Known>(
       connection,
-      `SELECT id, run_id AS runId, epoch, owner, seq, status, finished_at AS finishedAt, wake_at AS wakeAt FROM runs
-        WHERE run_id IN (SELECT value FROM json_each(?))`,
+      `SELECT id, run_id AS runId, epoch, owner, seq, status, finished_at AS finishedAt, wake_at AS wakeAt,
+          recoveries, quarantined
+        FROM runs WHERE run_id IN (SELECT value FROM json_each(?))`,
       [JSON.stringify(runs.map(({ runId }) => runId))]
     ),
     (rows) => new Map(rows.map((row) => [row.runId, row]))
   )
 
 const updates = SqliteRows.make(
-  5,
+  7,
   (rows) => `UPDATE runs SET
-      seq = change.column2, status = change.column3, finished_at = change.column4, wake_at = change.column5
+      seq = change.column2, status = change.column3, finished_at = change.column4, wake_at = change.column5,
+      recoveries = change.column6, quarantined = change.column7
     FROM (${rows}) AS change WHERE runs.id = change.column1`
 )
 
@@ -66,7 +83,15 @@ const updates = SqliteRows.make(
 export const update = (connection: Connection, runs: ReadonlySet<Known>): Effect.Effect<void, SqlError> =>
   updates(
     connection,
-    Array.from(runs).flatMap(({ finishedAt, id, seq, status, wakeAt }) => [id, seq, status, finishedAt, wakeAt])
+    Array.from(runs).flatMap((run) => [
+      run.id,
+      run.seq,
+      run.status,
+      run.finishedAt,
+      run.wakeAt,
+      run.recoveries,
+      run.quarantined ? 1 : 0
+    ])
   )
 
 /** Makes those of these runs due that are suspended and have a signal for a suspended module. */
@@ -86,7 +111,8 @@ export const wakeSignalled = (connection: Connection, ids: ReadonlyArray<number>
 export const updateClaimed = (connection: Connection, run: RunRow): Effect.Effect<void, SqlError> =>
   Effect.asVoid(
     connection.executeRaw(
-      `UPDATE runs SET owner = ?, epoch = ?, heartbeat_at = ?, status = ?, reopened_at = ?, finished_at = ?, wake_at = ?
+      `UPDATE runs SET owner = ?, epoch = ?, heartbeat_at = ?, status = ?, reopened_at = ?, finished_at = ?, wake_at = ?,
+          recoveries = ?, quarantined = ?
         WHERE run_id = ?`,
       [
         run.owner,
@@ -96,17 +122,19 @@ export const updateClaimed = (connection: Connection, run: RunRow): Effect.Effec
         run.startedAt === run.createdAt ? null : run.startedAt,
         run.finishedAt,
         run.wakeAt,
+        run.recoveries,
+        run.quarantined ? 1 : 0,
         run.runId
       ]
     )
   )
 
-// `finished_at IS NULL` is what lets SQLite take the index that is made for these.
-const unfinished = "finished_at IS NULL AND (owner = '' OR heartbeat_at < ?)"
+// The first two conditions are what lets SQLite take the index that is made for these.
+const undriven = "finished_at IS NULL AND quarantined = 0 AND (owner = '' OR heartbeat_at < ?)"
 
 const dueRuns = ["status = 'running'", "status = 'suspended' AND wake_at <= ?"].map(
   (condition) => `SELECT id, wake_at, created_at, run_id FROM runs
-    WHERE ${unfinished} AND fingerprint IN (SELECT value FROM json_each(?)) AND ${condition}`
+    WHERE ${undriven} AND fingerprint IN (SELECT value FROM json_each(?)) AND ${condition}`
 )
 
 /** Two statements: they must see the same moment. */
@@ -122,7 +150,7 @@ export const due = (
   Effect.gen(function* () {
     const fingerprints = JSON.stringify(request.fingerprints)
     const { expiredBefore, limit, now } = request
-    const runs = yield* select<RunRow>(
+    const runs = yield* selectRuns<RunRow>(
       connection,
       // NULL, the wake_at of running ones, is first
       `${rows} WHERE runs.id IN (
@@ -135,7 +163,7 @@ export const due = (
       `SELECT min(at) AS nextAt FROM (
           SELECT (
             SELECT wake_at FROM runs
-              WHERE ${unfinished} AND fingerprint = json_each.value AND status = 'suspended' AND wake_at > ?
+              WHERE ${undriven} AND fingerprint = json_each.value AND status = 'suspended' AND wake_at > ?
               ORDER BY wake_at LIMIT 1
           ) AS at FROM json_each(?)
         )`,
@@ -159,7 +187,7 @@ export const list = (
     ...(status === undefined ? [] : ["status = ?"]),
     ...(before === undefined ? [] : ["(created_at, run_id) < (?, ?)"])
   ]
-  return select<RunRow>(
+  return selectRuns<RunRow>(
     connection,
     `${rows}${conditions.length === 0 ? "" : ` WHERE ${conditions.join(" AND ")}`}
       ORDER BY created_at DESC, run_id DESC LIMIT ?`,

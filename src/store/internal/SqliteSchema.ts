@@ -1,6 +1,7 @@
 /**
  * The tables of a SQLite store, and the marks by which a file is known as one.
  */
+import * as SqliteViews from "./SqliteViews.js"
 
 /** `PRAGMA application_id` of our files: "Hddl". */
 export const applicationId = 0x4864646c
@@ -16,6 +17,12 @@ export const applicationId = 0x4864646c
  * - The row of a transition tells its kind by what it has: that of a run has an epoch, that of a module an attempt, that
  *   of an item no attempt but a module, and that of shared cells none of them (and an empty status). `item` is the index
  *   of an item or, of a module, how many items it has; `shared` is JSON.
+ * - A large output is in `blobs`, and `blob` of its row is its id: the b-trees of rows stay small. Only completed modules
+ *   and items have one: their rows stay as they are, so a blob goes with its run.
+ * - `syncs` is one row that every synced commit changes: a transaction that changes nothing is not written to the log,
+ *   so its commit would not sync what was committed before it either.
+ * - The views are for people. Their text must be one that the SQLite of an older tool can parse, for one that it can't
+ *   makes all of the file unreadable to it.
  */
 export const migrations: ReadonlyArray<ReadonlyArray<string>> = [
   [
@@ -103,5 +110,44 @@ export const migrations: ReadonlyArray<ReadonlyArray<string>> = [
       value TEXT,
       PRIMARY KEY (run, module)
     ) STRICT, WITHOUT ROWID`
+  ],
+  [
+    "ALTER TABLE runs ADD COLUMN recoveries INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE runs ADD COLUMN quarantined INTEGER NOT NULL DEFAULT 0",
+    "DROP INDEX runs_by_wake",
+    `CREATE INDEX runs_by_wake ON runs (fingerprint, status, wake_at, created_at, run_id)
+      WHERE finished_at IS NULL AND quarantined = 0`,
+    // for what is to be pruned
+    `CREATE INDEX runs_by_finished ON runs (finished_at, created_at, run_id)
+      WHERE finished_at IS NOT NULL`,
+    "ALTER TABLE modules ADD COLUMN blob INTEGER",
+    "ALTER TABLE items ADD COLUMN blob INTEGER",
+    `CREATE TABLE blobs (
+      id INTEGER PRIMARY KEY,
+      run INTEGER NOT NULL,
+      value TEXT NOT NULL
+    ) STRICT`,
+    "CREATE INDEX blobs_by_run ON blobs (run)",
+    `CREATE TABLE states (
+      key TEXT NOT NULL,
+      field TEXT NOT NULL,
+      value TEXT NOT NULL,
+      PRIMARY KEY (key, field)
+    ) STRICT, WITHOUT ROWID`,
+    `CREATE TABLE dead_letters (
+      id INTEGER PRIMARY KEY,
+      at REAL NOT NULL,
+      kind TEXT NOT NULL,
+      key TEXT NOT NULL,
+      epoch INTEGER,
+      reason TEXT NOT NULL,
+      message TEXT NOT NULL,
+      count INTEGER NOT NULL,
+      updates TEXT NOT NULL
+    ) STRICT`,
+    "CREATE INDEX dead_letters_by_key ON dead_letters (key)",
+    "CREATE TABLE syncs (count INTEGER NOT NULL) STRICT",
+    "INSERT INTO syncs VALUES (0)",
+    ...SqliteViews.step3
   ]
 ]

@@ -8,6 +8,7 @@ import type { RunId } from "../../model/RunId.js"
 import * as RunSnapshot from "../../model/RunSnapshot.js"
 import type { Transition } from "../../model/Transition.js"
 import type { ItemRow, ModuleRow, RunChanges, SharedRow, SignalRow, Stored } from "../RunStore.js"
+import * as SqliteBlobs from "./SqliteBlobs.js"
 import * as SqliteHistory from "./SqliteHistory.js"
 import * as SqliteRows from "./SqliteRows.js"
 import { idOfRun, select } from "./SqliteRuns.js"
@@ -20,9 +21,9 @@ const kept = (column: string): string =>
 
 // `WHERE` is `ModuleStatus.canFollow`.
 const upsertModules = SqliteRows.make(
-  12,
+  13,
   (rows) => `INSERT INTO modules
-      (run, module, status, attempt, scheduled_at, started_at, finished_at, failure, because, output, until, items)
+      (run, module, status, attempt, scheduled_at, started_at, finished_at, failure, because, output, blob, until, items)
     ${rows}
     ON CONFLICT (run, module) DO UPDATE SET
       status = excluded.status,
@@ -30,6 +31,7 @@ const upsertModules = SqliteRows.make(
       ${["scheduled_at", "started_at", "finished_at", "failure"].map(kept).join(", ")},
       because = excluded.because,
       output = excluded.output,
+      blob = excluded.blob,
       until = excluded.until,
       items = coalesce(excluded.items, items)
     WHERE ${rank("status")} < 4 AND (
@@ -39,11 +41,12 @@ const upsertModules = SqliteRows.make(
 )
 
 const upsertItems = SqliteRows.make(
-  7,
-  (rows) => `INSERT INTO items (run, module, item, seq, status, failure, output)
+  8,
+  (rows) => `INSERT INTO items (run, module, item, seq, status, failure, output, blob)
     ${rows}
     ON CONFLICT (run, module, item) DO UPDATE SET
-      seq = excluded.seq, status = excluded.status, failure = excluded.failure, output = excluded.output
+      seq = excluded.seq, status = excluded.status, failure = excluded.failure, output = excluded.output,
+      blob = excluded.blob
     WHERE status = 'failed'`
 )
 
@@ -66,27 +69,34 @@ export interface Gathered {
   readonly write: (connection: Connection) => Effect.Effect<void, SqlError>
 }
 
-export const gather = (): Gathered => {
+/** Outputs of more than `spillBytes` are kept apart. */
+export const gather = (spillBytes: number): Gathered => {
   const modules: Array<unknown> = []
   const items: Array<unknown> = []
   const cells: Array<unknown> = []
   const history: Array<unknown> = []
+  const blobs = SqliteBlobs.gather(spillBytes)
   return {
     add: (run, changes, transitions) => {
       for (const row of changes.modules) {
         modules.push(run, row.module, row.status, row.attempt)
-        modules.push(row.scheduledAt, row.startedAt, row.finishedAt, row.failure, row.because, row.output)
+        modules.push(row.scheduledAt, row.startedAt, row.finishedAt, row.failure, row.because)
+        blobs.pushOutput(modules, { run, module: row.module, item: null }, row)
         modules.push(row.until, row.items)
       }
-      for (const row of changes.items)
-        items.push(run, row.module, row.index, row.seq, row.status, row.failure, row.output)
+      for (const row of changes.items) {
+        items.push(run, row.module, row.index, row.seq, row.status, row.failure)
+        blobs.pushOutput(items, { run, module: row.module, item: row.index }, row)
+      }
       for (const { cell, value } of changes.shared) cells.push(run, cell, value)
       for (const transition of transitions) history.push(...SqliteHistory.valuesOf(run, transition))
     },
     write: (connection) =>
       Effect.gen(function* () {
+        yield* blobs.number(connection)
         yield* upsertModules(connection, modules)
         yield* upsertItems(connection, items)
+        yield* blobs.write(connection)
         yield* upsertShared(connection, cells)
         yield* SqliteHistory.insert(connection, history)
       })
@@ -132,8 +142,9 @@ export const outputs = (
   Effect.map(
     select<{ readonly module: string; readonly output: string }>(
       connection,
-      `SELECT module, output FROM modules
-        WHERE run = ${idOfRun} AND output IS NOT NULL AND module IN (SELECT value FROM json_each(?))`,
+      `SELECT module, ${SqliteBlobs.output} AS output FROM modules
+        WHERE run = ${idOfRun} AND module IN (SELECT value FROM json_each(?))
+          AND (output IS NOT NULL OR blob IS NOT NULL)`,
       [runId, JSON.stringify(modules)]
     ),
     (rows) => new Map(rows.map(({ module, output }) => [module, output]))
@@ -146,7 +157,7 @@ export const items = (
 ): Effect.Effect<ReadonlyArray<ItemRow>, SqlError> =>
   select<ItemRow>(
     connection,
-    `SELECT module, item AS "index", seq, status, output, failure FROM items
+    `SELECT module, item AS "index", seq, status, ${SqliteBlobs.output} AS output, failure FROM items
       WHERE run = ${idOfRun} AND module IN (SELECT value FROM json_each(?))`,
     [runId, JSON.stringify(modules)]
   )

@@ -123,7 +123,9 @@ export const drive = (
         commit: (batch) =>
           whileUp(
             Effect.tap(store.commit(batch), (refused) =>
-              Effect.sync(() => batch.forEach((changes) => refused.includes(changes) || witness.committed(changes)))
+              Effect.sync(() =>
+                batch.runs.forEach((changes) => refused.includes(changes) || witness.committed(changes))
+              )
             )
           ),
         signal: (signal) => whileUp(store.signal(signal)),

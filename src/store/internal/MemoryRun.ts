@@ -1,0 +1,178 @@
+/**
+ * One run in memory, with all that is stored of it.
+ */
+import { canFollow, isFinal } from "../../model/ModuleStatus.js"
+import * as RunSnapshot from "../../model/RunSnapshot.js"
+import type { Transition } from "../../model/Transition.js"
+import type { ItemRow, ModuleChange, RunChanges, RunRow, RunStore, SharedRow, SignalRow, Stored } from "../RunStore.js"
+import { advance } from "./Changes.js"
+
+/** Changed in place: a commit costs its changes, not the size of its runs. */
+export interface MemoryRun {
+  row: RunRow
+  readonly modules: Map<string, ModuleChange>
+  /** By module, then by index. */
+  readonly items: Map<string, Map<number, ItemRow>>
+  readonly shared: Map<string, SharedRow>
+  readonly signals: Map<string, SignalRow>
+  readonly history: Array<Transition>
+}
+
+export const make = ({ seed, ...run }: Parameters<RunStore["Type"]["open"]>[0]): MemoryRun => {
+  const made: MemoryRun = {
+    row: {
+      runId: run.runId,
+      dag: run.dag,
+      fingerprint: run.fingerprint,
+      total: run.total,
+      input: run.input,
+      policy: run.policy,
+      status: "running",
+      epoch: 1,
+      owner: run.owner,
+      heartbeatAt: run.createdAt,
+      seq: 0,
+      signals: run.signals,
+      createdAt: run.createdAt,
+      startedAt: run.createdAt,
+      finishedAt: null,
+      wakeAt: null,
+      recoveries: 0,
+      quarantined: false
+    },
+    modules: new Map(),
+    items: new Map(),
+    shared: new Map(),
+    signals: new Map(),
+    history: []
+  }
+  if (seed !== undefined) write(made, { ...seed, shared: [], status: undefined, wakeAt: null })
+  return made
+}
+
+const merge = (stored: ModuleChange | undefined, change: ModuleChange): ModuleChange => {
+  if (stored === undefined) return change
+  if (!canFollow(stored, change)) return stored
+  const items = change.items ?? stored.items
+  if (stored.attempt !== change.attempt) return { ...change, items }
+  return {
+    ...change,
+    items,
+    scheduledAt: change.scheduledAt ?? stored.scheduledAt,
+    startedAt: change.startedAt ?? stored.startedAt,
+    finishedAt: change.finishedAt ?? stored.finishedAt,
+    failure: change.failure ?? stored.failure
+  }
+}
+
+export const write = (run: MemoryRun, changes: Omit<RunChanges, "runId" | "epoch">): void => {
+  for (const change of changes.modules) {
+    run.modules.set(change.module, merge(run.modules.get(change.module), change))
+  }
+  for (const item of changes.items) {
+    const items = run.items.get(item.module) ?? new Map<number, ItemRow>()
+    run.items.set(item.module, items)
+    if (items.get(item.index)?.status !== "completed") items.set(item.index, item)
+  }
+  for (const row of changes.shared) run.shared.set(row.cell, row)
+  const { transitions, ...row } = advance(run.row, changes)
+  for (const transition of transitions) run.history.push(transition)
+  run.row = { ...run.row, ...row }
+}
+
+/** Makes a suspended run due when one of these signals, or of all that it has, is there for a suspended module of it. */
+export const wake = (run: MemoryRun, signals: Iterable<string> = run.signals.keys()): void => {
+  if (run.row.status !== "suspended") return
+  for (const module of signals) {
+    if (run.modules.get(module)?.status === "suspended") run.row = { ...run.row, wakeAt: 0 }
+  }
+}
+
+/** What the signal has been before; where it has been nothing, it is this now. */
+export const settle = (run: MemoryRun, signal: SignalRow): SignalRow | undefined => {
+  const { module, runId } = signal
+  const was = run.signals.get(module)
+  if (was !== undefined) return was
+  if (isFinal(run.modules.get(module)?.status ?? "pending")) return { runId, module, closed: true, value: null }
+  run.signals.set(module, signal)
+  wake(run, [module])
+  return undefined
+}
+
+const none = {
+  scheduledAt: null,
+  startedAt: null,
+  finishedAt: null,
+  failure: null,
+  because: null,
+  until: null,
+  output: null
+}
+
+export const reopen = (run: MemoryRun): void => {
+  const reopened = [...run.modules.values()].filter((module) =>
+    RunSnapshot.isReopened(module.module, module, (outer) => run.modules.get(outer))
+  )
+  for (const module of reopened) run.modules.set(module.module, { ...module, ...none, status: "pending" })
+  const isPending = (module: string) => (run.modules.get(module)?.status ?? "pending") === "pending"
+  for (const [module, items] of run.items) {
+    if (!isPending(module)) continue
+    for (const { index, status } of items.values()) if (status === "failed") items.delete(index)
+  }
+  for (const { closed, module } of run.signals.values()) {
+    if (closed && isPending(module)) run.signals.delete(module)
+  }
+}
+
+const itemCounts = (run: MemoryRun): Stored["items"] =>
+  Array.from(run.items).flatMap(([module, items]) => {
+    const rows = Array.from(items.values())
+    return (["completed", "failed"] as const).flatMap((status) => {
+      const count = rows.filter((row) => row.status === status).length
+      return count === 0 ? [] : [{ module, status, count }]
+    })
+  })
+
+export const stored = (run: MemoryRun): Stored => ({
+  run: run.row,
+  modules: Array.from(run.modules.values(), ({ output: _, ...module }) => module),
+  items: itemCounts(run),
+  shared: Array.from(run.shared.values())
+})
+
+export const itemsOf = (run: MemoryRun, modules: ReadonlyArray<string>): ReadonlyArray<ItemRow> =>
+  Array.from(new Set(modules)).flatMap((module) => Array.from(run.items.get(module)?.values() ?? []))
+
+export const outputsOf = (run: MemoryRun, modules: ReadonlyArray<string>): ReadonlyMap<string, string> => {
+  const outputs = new Map<string, string>()
+  for (const module of modules) {
+    const output = run.modules.get(module)?.output
+    if (typeof output === "string") outputs.set(module, output)
+  }
+  return outputs
+}
+
+/** All outputs that are kept, of modules and of items. */
+export const allOutputs = (run: MemoryRun): ReadonlyArray<string> =>
+  [...run.modules.values(), ...itemsOf(run, [...run.items.keys()])].flatMap(({ output }) => output ?? [])
+
+/** The index of the first transition with a number above `after`. */
+const firstAfter = (history: ReadonlyArray<Transition>, after: number): number => {
+  let low = 0
+  let high = history.length
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    // `middle` is below the length
+    if (history[middle]!.seq > after) high = middle
+    else low = middle + 1
+  }
+  return low
+}
+
+export const page = (
+  { history }: MemoryRun,
+  { after, limit }: { readonly after: number; readonly limit: number }
+): ReadonlyArray<Transition> => {
+  const from = firstAfter(history, after)
+  return history.slice(from, from + Math.max(0, limit))
+}

@@ -1,0 +1,16 @@
+/**
+ * What programs over Heddle, and stores for it, are tested with.
+ *
+ * @since 0.1.0
+ */
+
+/** Kills processes at every write, and checks what is left. */
+export * as CrashExplorer from "./CrashExplorer.js"
+/** A store that fails, is slow, hangs or dies where a test wants it to. */
+export * as FaultyStore from "./FaultyStore.js"
+/** Whether what concurrent callers saw could have happened one call after the other. */
+export * as Linearizability from "./Linearizability.js"
+/** What every store of runs must do. */
+export * as RunStoreContract from "./RunStoreContract.js"
+/** Interleavings of fibers from a seed. */
+export * as SeededScheduler from "./SeededScheduler.js"
