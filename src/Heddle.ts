@@ -6,6 +6,7 @@
 import * as Duration from "effect/Duration"
 import * as Layer from "effect/Layer"
 import type { StoreError } from "./model/StoreError.js"
+import * as DebugGuard from "./run/DebugGuard.js"
 import * as Engine from "./run/Engine.js"
 import type * as Dag from "./dag/Dag.js"
 import * as Retention from "./state/Retention.js"
@@ -90,3 +91,35 @@ export const layerSqlite = <const D extends ReadonlyArray<Dag.Any> = readonly []
   options: Options<D> & { readonly filename: string; readonly store?: Partial<RunStoreSqlite.Options> }
 ): Layer.Layer<Engine.Engine | StateWriter.StateWriter | Timeline.Timeline, StoreError, Engine.Requirements<D>> =>
   layer(options).pipe(Layer.provide(RunStoreSqlite.layer({ ...options.store, filename: options.filename })))
+
+/**
+ * Turns the debug guard on, for tests and development: values that modules, shared cells and caches are given are
+ * deep-frozen or compared, and who changes one in place dies with `StateViolation`, as does who uses `Run`, `Shared` or a
+ * node where it does not belong. Violations are logged as errors, too. `HEDDLE_DEBUG=1` does the same.
+ *
+ * Engines and nodes look at it when their Layers are built: provide it last, around all of them. Off, it costs nothing.
+ *
+ * @example
+ * ```ts
+ * import { Dag, Engine, Heddle, Module } from "heddle"
+ * import { Effect, Schema } from "effect"
+ *
+ * const cart = Module.input("cart", Schema.Struct({ cents: Schema.mutable(Schema.Array(Schema.Int)) }))
+ * const total = Module.pure("total", {
+ *   needs: { cart },
+ *   output: Schema.Int,
+ *   // changes what it is given: the module fails with StateViolation, which names it and "cart.cents.0"
+ *   run: ({ cart }) => (cart.cents as Array<number>).sort()[0] ?? 0
+ * })
+ * const Totals = Dag.make("totals", { outputs: { total } })
+ *
+ * const program = Engine.execute(Totals, { cart: { cents: [2, 1] } }).pipe(
+ *   Effect.provide(Heddle.layerMemory),
+ *   Effect.provide(Heddle.layerDebug)
+ * )
+ * ```
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerDebug: Layer.Layer<DebugGuard.DebugGuard> = DebugGuard.layer()

@@ -8,6 +8,8 @@
 export * as Dag from "./dag/Dag.js"
 /** The vertices of a Dag. */
 export * as Module from "./dag/Module.js"
+/** What a Dag knows of a node. */
+export * as Node from "./dag/Node.js"
 /** State that the modules of a run share. */
 export * as Shared from "./dag/Shared.js"
 /** Ready-made compositions of engine, writer and store. */
@@ -20,6 +22,8 @@ export * as RunError from "./model/RunError.js"
 export { RunId } from "./model/RunId.js"
 /** How a needed module ended that neither completed nor failed. */
 export { Cancelled, Skipped } from "./model/Ending.js"
+/** The errors that nodes of all kinds have in common. */
+export * as NodeError from "./model/NodeError.js"
 /** What the engine itself fails a module with. */
 export * as ModuleError from "./model/ModuleError.js"
 /** What a module's failure is to others when it declared no `error` schema. */
@@ -38,6 +42,8 @@ export * as Transition from "./model/Transition.js"
 export * as Diagram from "./plan/Diagram.js"
 /** A Dag compiled to dense arrays. */
 export * as Plan from "./plan/Plan.js"
+/** Finds what breaks the rules of state. */
+export * as DebugGuard from "./run/DebugGuard.js"
 /** Runs Dags. */
 export * as Engine from "./run/Engine.js"
 /** What a module may call while it runs. */
@@ -56,3 +62,5 @@ export * as StateWriter from "./state/StateWriter.js"
 export * as Timeline from "./state/Timeline.js"
 /** The port behind which runs are kept. */
 export * as RunStore from "./store/RunStore.js"
+/** The port behind which state is kept by key. */
+export * as StateStore from "./store/StateStore.js"

@@ -5,6 +5,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import {
   Array,
+  Clock,
   Context,
   Effect,
   Exit,
@@ -34,12 +35,21 @@ import {
   RunId,
   RunSnapshot,
   RunStore,
+  StateStore,
   StateWriter,
   Telemetry,
   Timeline
 } from "heddle"
 import { StoreError } from "heddle/model/StoreError"
+import * as CircuitBreaker from "heddle/node/CircuitBreaker"
+import * as ComputeCache from "heddle/node/ComputeCache"
+import * as ComputeNode from "heddle/node/ComputeNode"
+import * as Machine from "heddle/node/Machine"
+import * as OrchestratorNode from "heddle/node/OrchestratorNode"
+import * as ReducerNode from "heddle/node/ReducerNode"
 import * as RunStoreMemory from "heddle/store/RunStoreMemory"
+import * as StateStoreMemory from "heddle/store/StateStoreMemory"
+import * as FaultyStateStore from "heddle/testing/FaultyStateStore"
 import * as Fs from "node:fs"
 import * as ControlledStore from "./state/ControlledStore.js"
 import { killable } from "./state/Writers.js"
@@ -472,6 +482,94 @@ describe("logs", () => {
     durability: "committed"
   } as const
 
+  const holds = ({ throws }: { readonly throws: boolean }) => {
+    if (throws) throw new Error("no")
+    return true
+  }
+  const slip = Machine.make({
+    id: "telemetry/slip",
+    context: Schema.Struct({ throws: Schema.Boolean }),
+    events: { Slip: { throws: Schema.Boolean } },
+    intents: { Shout: {} },
+    initial: "up",
+    initialContext: { throws: false },
+    states: {
+      up: {},
+      sliding: { after: { delay: "1 second", to: "down", guard: { name: "holds", test: holds } } },
+      down: { kind: "terminal" }
+    },
+    transitions: [
+      {
+        from: "up",
+        on: "Slip",
+        to: "sliding",
+        actions: [{ update: (_, { throws }) => ({ throws }), emit: () => ({ _tag: "Shout" }) }]
+      }
+    ]
+  })
+  class Slips extends ReducerNode.Service<Slips>()("telemetry/Slips", { machine: slip }) {}
+
+  /** An event, and then some time. `broken`: which write, and all after it, fail. */
+  const slipping = ({
+    broken: nth = Infinity,
+    intents = () => Effect.void,
+    throws = false,
+    time = throws ? "1 second" : "1 millis"
+  }: {
+    readonly broken?: number
+    readonly intents?: () => Effect.Effect<void, string>
+    readonly throws?: boolean
+    readonly time?: "1 second" | "1 millis"
+  }) =>
+    Effect.gen(function* () {
+      yield* (yield* Slips).send("a", { _tag: "Slip", throws })
+      yield* TestClock.adjust(time)
+    }).pipe(
+      Effect.provide(
+        Slips.layer({ intents, retry: Schedule.stop }).pipe(
+          Layer.provide(
+            FaultyStateStore.layer([
+              { operation: "compareAndSet", nth, times: Infinity, fault: FaultyStateStore.fail("full") }
+            ])
+          ),
+          Layer.provide(StateStoreMemory.layer())
+        )
+      )
+    )
+
+  class Asks extends OrchestratorNode.Service<Asks>()("telemetry/Asks", { dag: Asking }) {}
+  const child = OrchestratorNode.childId(Asks, { runId: id, path: "asked" })
+
+  /** A parent is cancelled whose child another process drives. */
+  const orphaning = Effect.gen(function* () {
+    const { dag, fingerprint } = yield* Plan.make(Asking)
+    const policy = JSON.stringify({ concurrency: "unbounded", onFailure: "failFast", durability: "committed" })
+    const run = { runId: child, dag, fingerprint, total: 1, input: "{}", policy, signals: "[]", owner: "other" }
+    yield* (yield* RunStore.RunStore).open({ ...run, createdAt: yield* Clock.currentTimeMillis })
+    const asked = Module.node("asked", { node: Asks, input: () => ({}) })
+    const parent = yield* Engine.start(
+      Dag.make("parent", { outputs: { asked } }),
+      {},
+      { runId: id, durability: "memory" }
+    )
+    yield* TestClock.adjust("1 second")
+    yield* parent.cancel
+  }).pipe(Effect.provide(Layer.provideMerge(Asks.layer(), Layer.provideMerge(Heddle.layer(), RunStoreMemory.layer()))))
+
+  class Two extends ComputeNode.Service<Two>()("telemetry/Two", { input: Schema.Void, output: Schema.Int }) {}
+
+  /** A result that is looked for, and kept, in a store that cannot do one of the two. */
+  const computing = (operation: "get" | "compareAndSet") =>
+    Two.call(undefined).pipe(
+      Effect.provide(
+        Two.layerPure({ compute: () => 2 }).pipe(
+          Layer.provide(ComputeCache.layerStore()),
+          Layer.provide(FaultyStateStore.layer([{ operation, nth: 1, fault: FaultyStateStore.fail("full") }])),
+          Layer.provide(StateStoreMemory.layer())
+        )
+      )
+    )
+
   /** How each log of the page comes about. */
   const causes: ReadonlyArray<Effect.Effect<unknown, unknown>> = [
     Effect.gen(function* () {
@@ -538,7 +636,26 @@ describe("logs", () => {
 
     Effect.flip(Engine.execute(Counting, {})).pipe(
       Effect.provide(engineOver(() => ({ commit: () => Effect.succeed(null as never) })))
-    )
+    ),
+
+    computing("get"),
+    computing("compareAndSet"),
+
+    Effect.flip(Effect.flatMap(CircuitBreaker.make(), (breaker) => breaker.protect("key")(Effect.fail("no")))).pipe(
+      Effect.provide(
+        Layer.map(StateStoreMemory.layer(), (context) => {
+          const store = Context.get(context, StateStore.StateStore)
+          return Context.make(StateStore.StateStore, { ...store, get: () => broken("unavailable") })
+        })
+      )
+    ),
+
+    slipping({ intents: () => Effect.fail("no") }),
+    slipping({ broken: 2 }),
+    slipping({ throws: true }),
+    slipping({ broken: 2, intents: () => Effect.never, time: "1 second" }),
+
+    orphaning
   ]
 
   it.effect("of the page are those that are written", () =>

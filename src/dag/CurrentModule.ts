@@ -18,9 +18,10 @@ export const TypeId: unique symbol = Symbol.for("~heddle/dag/CurrentModule")
 type Cells = { readonly [key: string]: unknown }
 
 /**
- * One attempt of one module, or of one item of a map. Each effect fails once that attempt has ended.
+ * One attempt of one module, or of one item of a map. Each effect that can fail does once that attempt has ended.
  *
  * - `path`: of the module; `index`: of the item, in a map; `attempt`: counts from 1
+ * - `isCutOff`: whether the run is being cut off, and can be resumed: it tells what an interruption means
  * - `update`: of the cells of a group, when the module or the item completes; `updateLive`: at once
  *
  * @since 0.1.0
@@ -32,6 +33,7 @@ export interface Attempt {
   readonly path: string
   readonly index: number | undefined
   readonly attempt: number
+  readonly isCutOff: Effect.Effect<boolean>
   readonly emit: (value: unknown) => Effect.Effect<void, ModuleEnded>
   readonly progress: (done: number, total: number) => Effect.Effect<void, ModuleEnded>
   readonly stop: Effect.Effect<void, ModuleEnded>

@@ -45,7 +45,9 @@ export type DeepReadonly<A> = unknown extends A
         ? ReadonlySet<DeepReadonly<V>>
         : A extends ReadonlyArray<infer V>
           ? number extends A["length"]
-            ? Elements<V>
+            ? A extends readonly [unknown, ...ReadonlyArray<unknown>]
+              ? { readonly [K in keyof A]: DeepReadonly<A[K]> }
+              : Elements<V>
             : { readonly [K in keyof A]: DeepReadonly<A[K]> }
           : IsFlat<A> extends true
             ? A

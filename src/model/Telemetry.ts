@@ -163,3 +163,194 @@ export const writerCommitDuration = Metric.histogram(
   MetricBoundaries.exponential({ start: 0.25, factor: 2, count: 12 }),
   "from the begin of a batch to the acknowledgement of the store, retries included"
 )
+
+const computeLookup = (result: "hit" | "joined" | "missed") =>
+  labelled("heddle_compute_lookups_total", "lookups of the result cache, by what was there", "result", result)
+
+/**
+ * @since 0.1.0
+ * @category metrics
+ */
+export const computeLookups = {
+  hit: computeLookup("hit"),
+  joined: computeLookup("joined"),
+  missed: computeLookup("missed")
+}
+
+/**
+ * @since 0.1.0
+ * @category metrics
+ */
+export const computeEvictions = Metric.counter("heddle_compute_evictions_total", {
+  description: "results that made room for others in the result cache",
+  incremental: true
+})
+
+const computeStoreRead = (result: "found" | "absent" | "undecodable" | "failed") =>
+  labelled("heddle_compute_store_reads_total", "reads of the result cache's store, by what came", "result", result)
+
+/**
+ * @since 0.1.0
+ * @category metrics
+ */
+export const computeStoreReads = {
+  found: computeStoreRead("found"),
+  absent: computeStoreRead("absent"),
+  undecodable: computeStoreRead("undecodable"),
+  failed: computeStoreRead("failed")
+}
+
+/**
+ * @since 0.1.0
+ * @category metrics
+ */
+export const computeStoreWritesFailed = Metric.counter("heddle_compute_store_writes_failed_total", {
+  description: "results that the result cache's store did not take",
+  incremental: true
+})
+
+/**
+ * @since 0.1.0
+ * @category metrics
+ */
+export const computeDuration = Metric.histogram(
+  "heddle_compute_duration_milliseconds",
+  MetricBoundaries.exponential({ start: 1, factor: 4, count: 10 }),
+  "from the start of a computation of a compute node to its end, however it ends"
+)
+
+/**
+ * @since 0.1.0
+ * @category metrics
+ */
+export const workersLost = Metric.counter("heddle_workers_lost_total", {
+  description: "worker threads that ended before their time: crashed, or stopped because their call was interrupted",
+  incremental: true
+})
+
+const breakerCall = (outcome: "success" | "failure" | "neither" | "refused") =>
+  labelled("heddle_breaker_calls_total", "calls through a circuit breaker, by outcome", "outcome", outcome)
+
+/**
+ * @since 0.1.0
+ * @category metrics
+ */
+export const breakerCalls = {
+  success: breakerCall("success"),
+  failure: breakerCall("failure"),
+  neither: breakerCall("neither"),
+  refused: breakerCall("refused")
+}
+
+const breakerTransition = (to: "closed" | "open" | "halfOpen") =>
+  labelled("heddle_breaker_transitions_total", "changes of a circuit breaker that this process made", "to", to)
+
+/**
+ * @since 0.1.0
+ * @category metrics
+ */
+export const breakerTransitions = {
+  Closed: breakerTransition("closed"),
+  Open: breakerTransition("open"),
+  HalfOpen: breakerTransition("halfOpen")
+}
+
+/**
+ * @since 0.1.0
+ * @category metrics
+ */
+export const breakerStoreFailures = Metric.counter("heddle_breaker_store_failures_total", {
+  description: "times that a circuit breaker had to go on without its store",
+  incremental: true
+})
+
+/**
+ * @since 0.1.0
+ * @category metrics
+ */
+export const orchestrationsActive = Metric.gauge("heddle_orchestrations_active", {
+  description: "executions of orchestrators that hold a place now"
+})
+
+/**
+ * @since 0.1.0
+ * @category metrics
+ */
+export const orchestrationsWaiting = Metric.gauge("heddle_orchestrations_waiting", {
+  description: "executions of orchestrators that wait for a place now"
+})
+
+/**
+ * @since 0.1.0
+ * @category metrics
+ */
+export const reducerTransitions = Metric.counter("heddle_reducer_transitions_total", {
+  description: "transitions of reducer nodes that took effect, timed ones included",
+  incremental: true
+})
+
+/**
+ * @since 0.1.0
+ * @category metrics
+ */
+export const reducerErrors = Metric.counter("heddle_reducer_errors_total", {
+  description: "transitions of reducer nodes into a state of kind error",
+  incremental: true
+})
+
+/**
+ * @since 0.1.0
+ * @category metrics
+ */
+export const reducerRefusals = Metric.counter("heddle_reducer_refusals_total", {
+  description: "events that a reducer node refused, or whose guard or action threw",
+  incremental: true
+})
+
+/**
+ * @since 0.1.0
+ * @category metrics
+ */
+export const reducerConflicts = Metric.counter("heddle_reducer_conflicts_total", {
+  description: "times that a reducer node decided again, because somebody else had written the instance",
+  incremental: true
+})
+
+const intent = (result: "completed" | "failed") =>
+  labelled("heddle_reducer_intents_total", "intents of reducer nodes, by what became of them", "result", result)
+
+/**
+ * @since 0.1.0
+ * @category metrics
+ */
+export const reducerIntents = { completed: intent("completed"), failed: intent("failed") }
+
+/**
+ * @since 0.1.0
+ * @category metrics
+ */
+export const effectRetries = Metric.counter("heddle_effect_retries_total", {
+  description: "attempts of effect nodes after the first of a call",
+  incremental: true
+})
+
+/**
+ * @since 0.1.0
+ * @category metrics
+ */
+export const effectTimeouts = Metric.counter("heddle_effect_timeouts_total", {
+  description: "attempts of effect nodes that took too long",
+  incremental: true
+})
+
+const compensation = (result: "done" | "failed") =>
+  labelled("heddle_compensations_total", "compensations of transactions, by result", "result", result)
+
+/**
+ * @since 0.1.0
+ * @category metrics
+ */
+export const compensations = {
+  Success: compensation("done"),
+  Failure: compensation("failed")
+}

@@ -123,4 +123,10 @@ export interface Handle<out O, out E> {
    * can be resumed.
    */
   readonly cancel: Effect.Effect<void, CancelError>
+
+  /**
+   * Cuts the run off, and waits for that: what is running is interrupted, its finalizers are awaited, what has completed
+   * is kept, and the run can be resumed at once. Without effect on a run that this engine does not drive.
+   */
+  readonly interrupt: Effect.Effect<void>
 }

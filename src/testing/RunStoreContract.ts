@@ -3,14 +3,11 @@
  *
  * @since 0.1.0
  */
-import * as Cause from "effect/Cause"
-import * as Data from "effect/Data"
-import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
+import type * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import type { RunStore } from "../store/RunStore.js"
 import * as Answers from "./internal/contract/Answers.js"
-import { type Check, type ContractViolation, violations } from "./internal/contract/Check.js"
+import * as Contract from "./internal/contract/Check.js"
 import * as Claim from "./internal/contract/Claim.js"
 import * as Commit from "./internal/contract/Commit.js"
 import * as DeadLetters from "./internal/contract/DeadLetters.js"
@@ -29,7 +26,7 @@ import * as Signals from "./internal/contract/Signals.js"
 import * as States from "./internal/contract/States.js"
 import * as Storage from "./internal/contract/Storage.js"
 
-export { type Check, ContractViolation } from "./internal/contract/Check.js"
+export { type Check, ContractBroken, ContractViolation } from "./internal/contract/Check.js"
 export type { Options } from "./internal/contract/Property.js"
 
 /**
@@ -51,7 +48,7 @@ export type { Options } from "./internal/contract/Property.js"
  * @since 0.1.0
  * @category checks
  */
-export const checks = (options: Options = {}): ReadonlyArray<Check> => [
+export const checks = (options: Options = {}): ReadonlyArray<Contract.Check> => [
   ...Open.checks,
   ...Claim.checks,
   ...Commit.checks,
@@ -69,18 +66,6 @@ export const checks = (options: Options = {}): ReadonlyArray<Check> => [
   ...Storage.checks,
   ...Retention.checks
 ]
-
-/**
- * Checks that did not succeed, each with why: a `ContractViolation`, an error of the store or of its layer, or a defect.
- * `message` tells all of them.
- *
- * @since 0.1.0
- * @category errors
- */
-export class ContractBroken extends Data.TaggedError("ContractBroken")<{
-  readonly failures: ReadonlyArray<{ readonly check: Check; readonly cause: Cause.Cause<unknown> }>
-  readonly message: string
-}> {}
 
 /**
  * Runs all checks one after the other, each with the layer built anew, and fails with all that did not succeed. A layer
@@ -102,19 +87,7 @@ export class ContractBroken extends Data.TaggedError("ContractBroken")<{
 export const verify = <E, R>(
   layer: Layer.Layer<RunStore, E, R>,
   options: Options = {}
-): Effect.Effect<void, ContractBroken, R> =>
-  Effect.forEach(checks(options), (check) =>
-    Effect.map(Effect.exit(Effect.provide(check.check, layer)), (exit) =>
-      Exit.isSuccess(exit) ? [] : [{ check, cause: exit.cause }]
-    )
-  ).pipe(
-    Effect.flatMap((failures) => {
-      const failed = failures.flat()
-      if (failed.length === 0) return Effect.void
-      const told = failed.map(({ cause, check }) => `${check.group}: ${check.name}\n${Cause.pretty(cause)}`)
-      return new ContractBroken({ failures: failed, message: told.join("\n\n") })
-    })
-  )
+): Effect.Effect<void, Contract.ContractBroken, R> => Contract.verify(checks(options), layer)
 
 /**
  * Performs random operations on two stores, and fails when they give different answers or store different things. Both
@@ -143,5 +116,5 @@ export const sameAnswers = <E1, R1, E2, R2>(
   reference: Layer.Layer<RunStore, E1, R1>,
   layer: Layer.Layer<RunStore, E2, R2>,
   options: Options = {}
-): Effect.Effect<void, ContractViolation, R1 | R2> =>
-  violations("the same answers")(Answers.sameAnswers(reference, layer, options))
+): Effect.Effect<void, Contract.ContractViolation, R1 | R2> =>
+  Contract.violations("the same answers")(Answers.sameAnswers(reference, layer, options))

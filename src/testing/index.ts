@@ -6,7 +6,9 @@
 
 /** Kills processes at every write, and checks what is left. */
 export * as CrashExplorer from "./CrashExplorer.js"
-/** A store that fails, is slow, hangs or dies where a test wants it to. */
+/** A store of state that fails, is slow, hangs or dies where a test wants it to. */
+export * as FaultyStateStore from "./FaultyStateStore.js"
+/** A store of runs that fails, is slow, hangs or dies where a test wants it to. */
 export * as FaultyStore from "./FaultyStore.js"
 /** Whether what concurrent callers saw could have happened one call after the other. */
 export * as Linearizability from "./Linearizability.js"
@@ -14,3 +16,5 @@ export * as Linearizability from "./Linearizability.js"
 export * as RunStoreContract from "./RunStoreContract.js"
 /** Interleavings of fibers from a seed. */
 export * as SeededScheduler from "./SeededScheduler.js"
+/** What every store of state must do. */
+export * as StateStoreContract from "./StateStoreContract.js"

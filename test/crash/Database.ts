@@ -101,6 +101,8 @@ export const read = (filename: string, runId: RunId): Effect.Effect<Option.Optio
       assert.deepStrictEqual(tables, [
         "blobs",
         "dead_letters",
+        "entries",
+        "entry_versions",
         "inputs",
         "items",
         "modules",

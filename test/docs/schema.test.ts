@@ -1,8 +1,9 @@
 /** Runs the queries of docs/schema.md against a file that Heddle wrote, and holds its lists of columns against it. */
 import { assert, describe, it, layer } from "@effect/vitest"
 import { Context, Effect, Exit, Fiber, Layer, Logger, LogLevel, Schema, Scope, TestClock, TestContext } from "effect"
-import { Dag, Engine, Heddle, Module, RunId, RunStore, Shared, StateWriter } from "heddle"
+import { Dag, Engine, Heddle, Module, RunId, RunStore, Shared, StateStore, StateWriter } from "heddle"
 import * as RunStoreSqlite from "heddle/store/RunStoreSqlite"
+import * as StateStoreSqlite from "heddle/store/StateStoreSqlite"
 import { temporaryFile } from "../store/SqliteFile.js"
 import * as Page from "./Page.js"
 import * as Sqlite from "./Sqlite.js"
@@ -92,6 +93,11 @@ const FileLive = Layer.scoped(
     // SQLite's own clock, which no test clock is
     const now = performance.timeOrigin + performance.now()
     yield* TestClock.setTime(now - 2 * hour)
+
+    const states = Context.get(yield* Layer.build(StateStoreSqlite.layer({ filename })), StateStore.StateStore)
+    yield* states.set("breaker/pay", '{"_tag":"Closed"}')
+    yield* states.set("cart/42", "[]", { ttl: "1 day" })
+    yield* states.set("expired", "null", { ttl: "1 minute" })
 
     const first = yield* begin(store)
     yield* first.within(patiently(Engine.execute(Order, { total: 4 }, { runId: RunId.make("order-42") })))
@@ -264,7 +270,18 @@ const expected: { readonly [name: string]: (rows: ReadonlyArray<Sqlite.Row>) => 
         { module: null, status: "completed", output: null }
       ].map((row) => ({ ...row, run_id: "order-41", reason: "lost", message: "taken over" }))
     ),
-  states: (rows) => assert.deepStrictEqual(rows, [{ key: "pages/home", state: '{"title":"Home","views":2}' }])
+  states: (rows) => assert.deepStrictEqual(rows, [{ key: "pages/home", state: '{"title":"Home","views":2}' }]),
+  entries: (rows) => {
+    assert.deepStrictEqual(
+      rows.map(({ expires: _, ...row }) => row),
+      [
+        { key: "breaker/pay", version: 1, value: '{"_tag":"Closed"}' },
+        { key: "cart/42", version: 2, value: "[]" }
+      ]
+    )
+    assert.isNull(rows[0]!.expires)
+    assert.match(String(rows[1]!.expires), /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d$/)
+  }
 }
 
 const queries = new Map(Page.blocks(page, "sql").map((sql) => [/^-- ([\w ]+)\n/.exec(sql)?.[1] ?? sql, sql] as const))

@@ -49,7 +49,8 @@ const shown = (
       await: Effect.never,
       snapshot: Effect.succeed(snapshot),
       changes: Mailbox.toStream(mailbox),
-      cancel: Effect.void
+      cancel: Effect.void,
+      interrupt: Effect.void
     }
     const output: Progress.Output = {
       interactive,
@@ -182,7 +183,8 @@ describe("render", () => {
         await: Effect.never,
         snapshot: Effect.succeed(run(1)),
         changes: Mailbox.toStream(mailbox),
-        cancel: Effect.void
+        cancel: Effect.void,
+        interrupt: Effect.void
       }
       const fiber = yield* Effect.fork(Progress.render(handle, output))
       yield* TestClock.adjust("100 millis")

@@ -1,8 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Option } from "effect"
+import { Context, Effect, Layer, Option } from "effect"
 import * as Crypto from "node:crypto"
 import type { Transition } from "../../src/model/Transition.js"
 import * as SqliteSchema from "../../src/store/internal/SqliteSchema.js"
+import { StateStore } from "../../src/store/StateStore.js"
+import * as StateStoreSqlite from "../../src/store/StateStoreSqlite.js"
 import {
   batchOf,
   changesOf,
@@ -60,6 +62,21 @@ const rows2 = [
            (2, 3, 1005, 'completed', 'orders', NULL, NULL, NULL, NULL, 0, NULL, NULL)`
 ]
 
+/** What version 3 left: a run with an output apart from its row, a keyed state and a dead letter. */
+const rows3 = [
+  `INSERT INTO runs
+      (run_id, dag, fingerprint, total, status, epoch, owner, heartbeat_at, seq, created_at, recoveries, quarantined)
+    VALUES ('cut off', 'd', 'f1', 2, 'running', 2, 'one', 1500, 1, 1000, 3, 1)`,
+  "INSERT INTO inputs (run, input, policy, signals) VALUES (1, '{}', '{}', '[]')",
+  `INSERT INTO blobs (id, run, value) VALUES (7, 1, '${large}')`,
+  "INSERT INTO modules (run, module, status, attempt, blob) VALUES (1, 'm', 'completed', 1, 7)",
+  "INSERT INTO transitions (run, seq, at, status, module, attempt) VALUES (1, 1, 1003, 'completed', 'm', 1)",
+  "INSERT INTO states (key, field, value) VALUES ('k', 'f', '1')",
+  `INSERT INTO dead_letters (at, kind, key, reason, message, count, updates)
+    VALUES (5, 'state', 'k', 'failed', 'no', 1, '[]')`,
+  "UPDATE syncs SET count = 4"
+]
+
 /** A file as the release of this version has left it. */
 const fileOf = (version: number, rows: ReadonlyArray<string>) => (filename: string) =>
   execute(
@@ -73,13 +90,14 @@ const fileOf = (version: number, rows: ReadonlyArray<string>) => (filename: stri
 
 const version1 = fileOf(1, rows)
 const version2 = fileOf(2, rows2)
+const version3 = fileOf(3, rows3)
 
 describe("SqliteSchema", () => {
   it("does not change a step that was released", () => {
     const hashes = SqliteSchema.migrations.map((step) =>
       Crypto.createHash("sha256").update(JSON.stringify(step)).digest("hex").slice(0, 16)
     )
-    assert.deepStrictEqual(hashes.slice(0, 2), ["14475fb02564aa1e", "e863b48c6a09536f"])
+    assert.deepStrictEqual(hashes.slice(0, 3), ["14475fb02564aa1e", "e863b48c6a09536f", "e56bf3515043f594"])
   })
 
   it.scoped("takes a file of version 1 to the present one: what it held is there, and can be gone on with", () =>
@@ -224,15 +242,39 @@ describe("SqliteSchema", () => {
     })
   )
 
+  it.scoped("takes a file of version 3 to the present one: what it held is there, and state can be kept in it", () =>
+    Effect.gen(function* () {
+      const filename = yield* temporaryFile
+      yield* version3(filename)
+      const states = Context.get(yield* Layer.build(StateStoreSqlite.layer({ filename })), StateStore)
+      const version = yield* execute(filename, "PRAGMA user_version")
+      assert.deepStrictEqual(version, [{ user_version: SqliteSchema.migrations.length }])
+      assert.deepStrictEqual(yield* states.get("k"), Option.none())
+      const first = yield* states.set("k", "a")
+      assert.deepStrictEqual(yield* states.get("k"), Option.some({ value: "a", version: first }))
+
+      const store = yield* open(filename)
+      const { recoveries, quarantined } = Option.getOrThrow(yield* store.run(runId("cut off")))
+      assert.deepStrictEqual([recoveries, quarantined], [3, true])
+      assert.deepStrictEqual(yield* store.outputs(runId("cut off"), ["m"]), new Map([["m", large]]))
+      assert.deepStrictEqual(yield* store.state("k"), new Map([["f", "1"]]))
+      assert.lengthOf(yield* store.deadLetters({ limit: 9 }), 1)
+      assert.deepStrictEqual(yield* execute(filename, "SELECT count FROM syncs"), [{ count: 4 }])
+    })
+  )
+
   it.scoped("is the same from any version and from nothing", () =>
     Effect.gen(function* () {
-      const [one, two, fresh] = [yield* temporaryFile, yield* temporaryFile, yield* temporaryFile]
-      yield* version1(one)
-      yield* version2(two)
-      for (const filename of [one, two, fresh]) yield* Effect.scoped(open(filename))
       const schema = "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY name"
+      const fresh = yield* temporaryFile
+      yield* Effect.scoped(open(fresh))
       const expected = yield* execute(fresh, schema)
-      for (const filename of [one, two]) assert.deepStrictEqual(yield* execute(filename, schema), expected)
+      for (const leave of [version1, version2, version3]) {
+        const filename = yield* temporaryFile
+        yield* leave(filename)
+        yield* Effect.scoped(open(filename))
+        assert.deepStrictEqual(yield* execute(filename, schema), expected)
+      }
     })
   )
 
@@ -250,7 +292,8 @@ describe("SqliteSchema", () => {
 
   for (const [version, file, runs] of [
     [1, version1, 2],
-    [2, version2, 4]
+    [2, version2, 4],
+    [3, version3, 1]
   ] as const) {
     it.scoped(`is migrated once when many open a file of version ${version} at once`, () =>
       Effect.gen(function* () {
@@ -266,14 +309,14 @@ describe("SqliteSchema", () => {
       Effect.gen(function* () {
         const filename = yield* temporaryFile
         yield* file(filename)
-        // in the way of the last statement of all
-        yield* execute(filename, "CREATE TABLE dead_letter_list (x)")
+        // in the way of the last table of all
+        yield* execute(filename, "CREATE TABLE entry_versions (x)")
         const before = yield* execute(filename, "SELECT sql FROM sqlite_schema")
         const error = yield* Effect.flip(Effect.scoped(open(filename)))
         assert.strictEqual(error.operation, "layer")
         assert.deepStrictEqual(yield* execute(filename, "PRAGMA user_version"), [{ user_version: version }])
         assert.deepStrictEqual(yield* execute(filename, "SELECT sql FROM sqlite_schema"), before)
-        yield* execute(filename, "DROP TABLE dead_letter_list")
+        yield* execute(filename, "DROP TABLE entry_versions")
         const store = yield* open(filename)
         assert.isTrue(Option.isSome(yield* store.run(runId("cut off"))))
       })

@@ -217,6 +217,24 @@ const recursive = Module.make("recursive", {
 })
 void Dag.make("recursive", { outputs: { recursive } })
 
+// --- an array that is not empty stays one
+
+interface Chain {
+  links: [Chain | number, ...Array<Chain>]
+}
+declare const Chain: Schema.Schema<Chain>
+const some = Module.input("some", Schema.NonEmptyArray(Schema.Struct({ n: Schema.mutable(Schema.Array(Schema.Int)) })))
+export const first = Module.pure("first", {
+  needs: { some, chain: Module.input("chain", Chain) },
+  run: ({ chain, some }) => {
+    // @ts-expect-error read-only, also below
+    chain.links[0] = 1
+    // @ts-expect-error of each element
+    some[0].n.push(1)
+    return some[0].n.length
+  }
+})
+
 // --- errors and requirements do not get lost
 
 // @ts-expect-error a requirement is left

@@ -28,7 +28,7 @@ export const start = (dag: DagContext, index: number, definition: Definition.Dag
   if (recalled.children.has(module)) return begin(new Map())
   dag.run(
     index,
-    Effect.suspend(() => Inputs.encode(child, definition.input(dag.needsOf(index)))),
+    Effect.suspend(() => Inputs.encode(child, dag.call(index, definition.input))),
     ({ values }) => begin(values)
   )
 }

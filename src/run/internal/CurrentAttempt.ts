@@ -5,6 +5,7 @@ import { TypeId, type Attempt } from "../../dag/CurrentModule.js"
 import { ModuleEnded } from "../../model/ModuleError.js"
 import type { RunId } from "../../model/RunId.js"
 import type { SharedValues } from "../../model/Transition.js"
+import type { RunGuard } from "./RunGuard.js"
 import type { Seen, SharedCells, Update } from "./SharedCells.js"
 
 type Cells = { readonly [key: string]: unknown }
@@ -21,7 +22,10 @@ export interface Host {
   readonly hasRoom: Effect.Effect<void>
   readonly say: (said: Said, module: string, index: number | undefined) => Effect.Effect<void>
   readonly stop: () => void
+  readonly isCutOff: () => boolean
   readonly share: (values: SharedValues) => void
+  /** Undefined when the debug guard is off. */
+  readonly guard: RunGuard | undefined
 }
 
 const unchanged: Either.Either<undefined> = Either.right(undefined)
@@ -47,6 +51,10 @@ export class CurrentAttempt implements Attempt {
     return this.host.runId
   }
 
+  get isCutOff() {
+    return Effect.sync(() => this.host.isCutOff())
+  }
+
   end(): void {
     this.ended = true
   }
@@ -60,13 +68,32 @@ export class CurrentAttempt implements Attempt {
     try {
       const committed = this.cells.commit(this.updates, false)
       if (Either.isLeft(committed)) return Either.left(Cause.fail(committed.left))
+      if (this.host.guard !== undefined) for (const { group } of this.updates) this.keep(this.host.guard, group)
       return Object.keys(committed.right).length === 0 ? unchanged : Either.right(committed.right)
     } catch (defect) {
       return Either.left(Cause.die(defect))
     }
   }
 
+  /** The values of a group are those of the run from now on. */
+  private keep(guard: RunGuard, group: string): void {
+    const { path, values } = this.cells.find(group)!
+    for (const [key, value] of Object.entries(values.current)) guard.cell(path + key, value, true)
+  }
+
+  /** An update under the guard, where that is on. */
+  private watched(group: string, f: Update["f"]): Update["f"] {
+    const { guard } = this.host
+    if (guard === undefined) return f
+    return (cells) => {
+      const given = { kind: "shared", name: this.cells.find(group)?.path ?? "", value: cells } as const
+      return guard.call(this.path, [given], () => f(cells))
+    }
+  }
+
   private whileIn<A>(f: () => Effect.Effect<A, ModuleEnded>): Effect.Effect<A, ModuleEnded> {
+    const { guard } = this.host
+    if (guard !== undefined) return guard.handle(this.path, () => this.ended, f)
     return Effect.suspend((): Effect.Effect<A, ModuleEnded> =>
       this.ended ? new ModuleEnded({ module: this.path, attempt: this.attempt }) : f()
     )
@@ -96,23 +123,28 @@ export class CurrentAttempt implements Attempt {
         const seen = this.cells.see(group, this.updates, this.seen?.get(group))
         this.seen ??= new Map()
         this.seen.set(group, seen)
-        return seen.values[key]
+        const value = seen.values[key]
+        this.host.guard?.cell(`${this.cells.find(group)!.path}${key}`, value, false)
+        return value
       })
     )
   }
 
   update(group: string, f: (cells: Cells) => Cells) {
-    return this.whileIn(() => Effect.sync(() => void this.updates.push({ group, f })))
+    return this.whileIn(() => Effect.sync(() => void this.updates.push({ group, f: this.watched(group, f) })))
   }
 
   updateLive(group: string, f: (cells: Cells) => Cells) {
     return this.whileIn(() =>
       Effect.suspend(() =>
-        Either.match(this.cells.commit([{ group, f }], true), {
+        Either.match(this.cells.commit([{ group, f: this.watched(group, f) }], true), {
           // a value that its own cell refuses is a fault of the program
           onLeft: ({ faults }) => Effect.dieMessage(faults.map(({ message }) => message).join("; ")),
           // at once: another fiber's update must not come between the change and its number
-          onRight: (values) => Effect.succeed(this.host.share(values))
+          onRight: (values) => {
+            if (this.host.guard !== undefined) this.keep(this.host.guard, group)
+            return Effect.succeed(this.host.share(values))
+          }
         })
       )
     )

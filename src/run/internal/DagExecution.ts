@@ -19,12 +19,14 @@ import * as MapModule from "./MapModule.js"
 import * as Needs from "./Needs.js"
 import * as Results from "./Results.js"
 import * as RouteModule from "./RouteModule.js"
+import { givenNeeds } from "./RunGuard.js"
 import * as Values from "./Values.js"
 import * as WaitingModule from "./WaitingModule.js"
 
 export const make = (loop: Loop, options: Options): Execution => {
   const { cells, onEnd, path, plan, recalled, state } = options
   const { settings } = loop
+  const { guard } = settings
   const size = plan.modules.length
   const states = state.modules(path, plan)
   const { values } = recalled
@@ -87,6 +89,7 @@ export const make = (loop: Loop, options: Options): Execution => {
     { durability, output = null, shared }: Completion = {}
   ) => {
     values[index] = value
+    if (guard !== undefined) guard.output(pathOf(index), value)
     Telemetry.modulesFinished.completed.unsafeUpdate(1, [])
     const detail = shared === undefined ? undefined : { shared }
     transition(index, "completed", attempt, detail, output, durability, () => settled(index))
@@ -176,7 +179,20 @@ export const make = (loop: Loop, options: Options): Execution => {
 
   const known: Needs.Known = { path, values, causes, statusOf: states.statusOf, failureOf: states.failureOf }
 
-  const needsOf = (index: number): Definition.ErasedValues => Needs.of(plan, index, known)
+  const needsOf = (index: number): Definition.ErasedValues => {
+    // what was recalled has not completed here
+    if (guard !== undefined) {
+      for (const { index: need } of plan.modules[index]!.needs) {
+        if (states.statusOf(need) === "completed") guard.output(pathOf(need), values[need])
+      }
+    }
+    return Needs.of(plan, index, known)
+  }
+
+  const call: DagContext["call"] = (index, f) => {
+    const needs = needsOf(index)
+    return guard === undefined ? f(needs) : guard.call(pathOf(index), givenNeeds(needs), () => f(needs))
+  }
 
   // --- how a module starts
 
@@ -251,7 +267,7 @@ export const make = (loop: Loop, options: Options): Execution => {
     const { output } = definition
     let settling: Effect.Effect<Values.Settled, Values.Unencodable, unknown>
     try {
-      const value = definition.run(needsOf(index))
+      const value = call(index, definition.run)
       if (output === undefined) return complete(index, attempt, value)
       settling = Values.settle(output, value, settings.alwaysDecode)
     } catch (defect) {
@@ -291,6 +307,7 @@ export const make = (loop: Loop, options: Options): Execution => {
     states,
     pathOf,
     needsOf,
+    call,
     nextAttempt,
     sameAttempt,
     durabilityOf,

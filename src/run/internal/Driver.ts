@@ -4,12 +4,14 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
-import type * as Fiber from "effect/Fiber"
+import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
+import * as Runtime from "effect/Runtime"
 import type * as Scope from "effect/Scope"
 import { RunLost, WriteFailed, WriterClosed, WriterFull } from "../../model/RunError.js"
 import { isFinal } from "../../model/ModuleStatus.js"
 import { atLeastCommitted, type RunPolicy } from "../../model/RunPolicy.js"
+import type { RunId } from "../../model/RunId.js"
 import * as RunSnapshot from "../../model/RunSnapshot.js"
 import { StoreError } from "../../model/StoreError.js"
 import * as Telemetry from "../../model/Telemetry.js"
@@ -18,6 +20,7 @@ import type { Plan } from "../../plan/Plan.js"
 import type { Signals } from "../../state/Signals.js"
 import type { StateWriter, WriteError } from "../../state/StateWriter.js"
 import type { Claim, Level, Pace } from "../../state/Update.js"
+import type * as DebugGuard from "../DebugGuard.js"
 import type { Handle } from "../Handle.js"
 import * as ChangeFeed from "./ChangeFeed.js"
 import * as EventFeed from "./EventFeed.js"
@@ -25,6 +28,7 @@ import * as ExecutionState from "./ExecutionState.js"
 import type { Emit, Settings, SignalState } from "./Loop.js"
 import type { Recalled } from "./Recall.js"
 import * as Results from "./Results.js"
+import { RunGuard } from "./RunGuard.js"
 import * as Scheduler from "./Scheduler.js"
 import * as SharedCells from "./SharedCells.js"
 import * as Spans from "./Spans.js"
@@ -43,7 +47,10 @@ export interface Drive {
   readonly policy: RunPolicy
   /** The right to write; undefined when nothing is stored. */
   readonly claim: Claim | undefined
-  readonly engine: Pick<Settings, "alwaysDecode" | "maxItems" | "limits">
+  readonly engine: Pick<Settings, "alwaysDecode" | "maxItems" | "limits"> & {
+    /** Undefined when it is off. */
+    readonly guard: DebugGuard.Options | undefined
+  }
   readonly writer: typeof StateWriter.Service
   readonly signalStore: typeof Signals.Service
   readonly scope: Scope.Scope
@@ -163,6 +170,8 @@ export const start = (drive: Drive): Effect.Effect<Driven, never, unknown> =>
       SharedCells.make(plan.shared, "", drive.snapshot.shared, undefined, engine.alwaysDecode)
     )
 
+    const guard = engine.guard === undefined ? undefined : yield* guardOf(engine.guard, runId, drive.scope)
+
     const scheduler: Scheduler.Scheduler<unknown> = Scheduler.make({
       plan,
       state,
@@ -186,7 +195,8 @@ export const start = (drive: Drive): Effect.Effect<Driven, never, unknown> =>
         },
         closeSignal,
         signals: new Map(drive.signals),
-        isBehind: feed.isBehind
+        isBehind: feed.isBehind,
+        guard
       }
     })
     if (drive.isCancelled) scheduler.cancel()
@@ -203,6 +213,7 @@ export const start = (drive: Drive): Effect.Effect<Driven, never, unknown> =>
       const begunAt = drive.begunAt ?? clock.unsafeCurrentTimeMillis()
       write(state.run("running", epoch, begunAt), null, "buffered", {})
       const outcome = yield* scheduler.run
+      guard?.finish()
       const end =
         outcome.status === "suspended"
           ? state.run("suspended", epoch, clock.unsafeCurrentTimeMillis(), outcome.until)
@@ -256,11 +267,19 @@ export const start = (drive: Drive): Effect.Effect<Driven, never, unknown> =>
         cancel: Effect.zipRight(
           Effect.sync(scheduler.cancel),
           Effect.flatMap(Effect.exit(Deferred.await(done)), writeErrorOf)
-        )
+        ),
+        interrupt: Fiber.interrupt(fiber)
       }
     }
     // a fiber forked in an interruptible region can be interrupted before its first step, and would never end the run
   }).pipe(Effect.uninterruptible)
+
+/** Violations are reported as they are found, in fibers of the engine. */
+const guardOf = ({ onViolation }: DebugGuard.Options, runId: RunId, scope: Scope.Scope) =>
+  Effect.map(Effect.runtime<never>(), (runtime) => {
+    const fork = Runtime.runFork(runtime)
+    return new RunGuard(runId, (violation) => void fork(onViolation(violation), { scope }))
+  })
 
 const isWriteError = (error: unknown): error is WriteError =>
   error instanceof RunLost ||

@@ -5,10 +5,12 @@ import { atLeastCommitted } from "../../model/RunPolicy.js"
 import * as Attempts from "./Attempts.js"
 import type { DagContext } from "./Execution.js"
 import * as Failures from "./Failures.js"
+import { givenNeeds } from "./RunGuard.js"
 
 /** A module that runs an Effect, as `Module.make` gives it. */
 export const start = (dag: DagContext, index: number, definition: Definition.EffectDefinition): void => {
   const { cells, loop, states, transition } = dag
+  const { guard } = loop.settings
   const { execution, limit, onFailure } = definition
   const status = states.statusOf(index)
   const atMostOnce = execution === "atMostOnce"
@@ -36,7 +38,11 @@ export const start = (dag: DagContext, index: number, definition: Definition.Eff
     module,
     item: undefined,
     definition: isCutOff ? { ...definition, retry: undefined } : definition,
-    run: isCutOff ? () => new ModuleCutOff({ module, attempt: first }) : () => definition.run(needs),
+    run: isCutOff
+      ? () => new ModuleCutOff({ module, attempt: first })
+      : guard === undefined
+        ? () => definition.run(needs)
+        : () => guard.effect(module, givenNeeds(needs), () => definition.run(needs)),
     fallback: typeof onFailure === "function" ? onFailure : undefined,
     first,
     delay,

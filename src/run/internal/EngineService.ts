@@ -18,6 +18,7 @@ import { RunLease, type Seed } from "../../state/RunLease.js"
 import { Signals } from "../../state/Signals.js"
 import { StateWriter } from "../../state/StateWriter.js"
 import { Timeline } from "../../state/Timeline.js"
+import * as DebugGuard from "../DebugGuard.js"
 import type { Options as EngineOptions } from "../EngineOptions.js"
 import type { RunOptions } from "../RunOptions.js"
 import * as Inputs from "./Inputs.js"
@@ -48,6 +49,7 @@ export const make = Effect.fnUntraced(function* (engine: EngineOptions<ReadonlyA
   const pruning = engine.retention === undefined ? undefined : yield* Pruning.make(retention, engine.retention)
   const owned = new Map((yield* Effect.forEach(engine.dags, Plan.make)).map((plan) => [plan.fingerprint, plan]))
   const limits = Limits.make(engine.limits)
+  const guard = Option.getOrUndefined(yield* DebugGuard.active)
   for (const plan of owned.values()) yield* Policy.checkLimits(plan, limits)
   // closing interrupts the runs all at once: their finalizers do not wait for each other
   const scope = yield* Scope.fork(yield* Effect.scope, ExecutionStrategy.parallel)
@@ -60,7 +62,7 @@ export const make = Effect.fnUntraced(function* (engine: EngineOptions<ReadonlyA
     timeline,
     signals,
     liveRuns,
-    engine: { alwaysDecode: engine.alwaysDecode, maxItems: engine.maxItems, limits },
+    engine: { alwaysDecode: engine.alwaysDecode, maxItems: engine.maxItems, limits, guard },
     scope,
     notify,
     leaveAlone: (runId, fault) => Effect.suspend(() => waker.leaveAlone(runId, fault)),

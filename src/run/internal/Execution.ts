@@ -68,6 +68,8 @@ export interface DagContext extends Pick<Options, "state" | "recalled" | "cells"
   readonly states: ModuleStates
   readonly pathOf: (index: number) => string
   readonly needsOf: (index: number) => ErasedValues
+  /** Calls a function of the module with what it needs. Throws what that throws. */
+  readonly call: <A>(index: number, f: (needs: ErasedValues) => A) => A
   /** The number of the attempt that begins. */
   readonly nextAttempt: (index: number) => number
   /** The same for what goes on where it was when its run is resumed. */

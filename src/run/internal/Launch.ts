@@ -132,8 +132,7 @@ export const make = (services: Services) => {
         yield* lease.watch(held.claim, driven.lost)
         if (plan.signals.length > 0) yield* notify
       }
-      const { await: ended, changes, id, snapshot } = driven.handle
-      const handle = { id, await: ended, changes, snapshot, cancel: cancelSuspendedToo(plan, driven.handle) }
+      const handle = { ...driven.handle, cancel: cancelSuspendedToo(plan, driven.handle) }
       const live = { plan, input, handle, driven, isStored: held !== undefined }
       return { handle, driver: driven.fiber, live }
     })
@@ -245,7 +244,8 @@ export const make = (services: Services) => {
             snapshot.status === "suspended"
               ? // erasure: as for `cancelSuspendedToo`
                 (cancelStored(plan, snapshot.runId) as Driver.ErasedHandle["cancel"])
-              : Effect.void
+              : Effect.void,
+          interrupt: Effect.void
         }
       }
     })
@@ -287,7 +287,8 @@ export const make = (services: Services) => {
       await: Effect.void,
       snapshot: Effect.succeed(snapshot),
       changes: Stream.make(snapshot),
-      cancel: Effect.void
+      cancel: Effect.void,
+      interrupt: Effect.void
     })
 
   return { cancelStored, driveOn, fresh, get, recall, recover, sourceOf, stored, takeOver, unchanged }

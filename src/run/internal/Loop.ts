@@ -14,6 +14,7 @@ import type { Transition } from "../../model/Transition.js"
 import type { WriteError } from "../../state/StateWriter.js"
 import type { CurrentAttempt, Host } from "./CurrentAttempt.js"
 import type { Limits } from "./Limits.js"
+import type { RunGuard } from "./RunGuard.js"
 import * as ReadyQueue from "./ReadyQueue.js"
 import * as Spans from "./Spans.js"
 import * as Timers from "./Timers.js"
@@ -68,6 +69,8 @@ export interface Settings {
   readonly signals: Map<string, SignalState>
   /** Whether the consumer who started the run is behind: nothing new starts until there is room. */
   readonly isBehind: () => boolean
+  /** Undefined when the debug guard is off. */
+  readonly guard: RunGuard | undefined
 }
 
 /** Who owns what is ready: a Dag its modules, a map its items. */
@@ -408,12 +411,14 @@ export const make = (
     settings,
     host: {
       runId,
+      guard: settings.guard,
       ...settings.host,
       stop: () => {
         // seen before anything else starts: the module that asks for it may itself be just being started
         stopWanted = true
         if (!inside) enter(() => {})
-      }
+      },
+      isCutOff: () => interrupted
     },
     now,
     emit,

@@ -14,6 +14,7 @@ import * as Inputs from "./Inputs.js"
 import type { Loop, Owner } from "./Loop.js"
 import type { EndedItem } from "./Recall.js"
 import * as Results from "./Results.js"
+import { givenItem } from "./RunGuard.js"
 import type { SharedCells } from "./SharedCells.js"
 
 /** Why a map failed; `failure` where it was stored before, and then `cause` only where the error could be decoded. */
@@ -68,6 +69,8 @@ export interface MapItems {
 export const make = (loop: Loop, options: Options): MapItems => {
   const { cells, child, definition, emit, items, known, module, needs, onEnd } = options
   const { settings } = loop
+  const { guard } = settings
+  const given = (item: number) => givenItem(items[item], needs, item)
   const { concurrency, each, limit, onItemFailure, priority } = definition
   const collect = onItemFailure === "collect"
   const results = new Array<unknown>(items.length)
@@ -181,7 +184,10 @@ export const make = (loop: Loop, options: Options): MapItems => {
       module,
       item,
       definition,
-      run: () => definition.run(items[item], needs, item),
+      run:
+        guard === undefined
+          ? () => definition.run(items[item], needs, item)
+          : () => guard.effect(module, given(item), () => definition.run(items[item], needs, item)),
       fallback: undefined,
       first: 1,
       delay: 0,
@@ -227,7 +233,10 @@ export const make = (loop: Loop, options: Options): MapItems => {
     if (hasBegun(item)) return begin(new Map())
     run(
       item,
-      Effect.suspend(() => Inputs.encode(plan, definition.input(items[item], needs, item))),
+      Effect.suspend(() => {
+        const input = () => definition.input(items[item], needs, item)
+        return Inputs.encode(plan, guard === undefined ? input() : guard.call(module, given(item), input))
+      }),
       ({ values }) => begin(values)
     )
   }

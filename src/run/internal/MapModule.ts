@@ -22,11 +22,13 @@ export const start = (
   const needs = dag.needsOf(index)
   const items: Array<unknown> = []
   try {
-    for (const item of definition.over(needs)) {
-      isTooLong = items.length === maxItems
-      if (isTooLong) break
-      items.push(item)
-    }
+    dag.call(index, (needs) => {
+      for (const item of definition.over(needs)) {
+        isTooLong = items.length === maxItems
+        if (isTooLong) break
+        items.push(item)
+      }
+    })
   } catch (defect) {
     return dag.fail(index, attempt, Cause.die(defect))
   }

@@ -57,9 +57,15 @@ const decodeFailure = Schema.decodeUnknown(Schema.parseJson(Failure))
 /**
  * The values of the completed modules that something unfinished needs or that the Dag gives, and of no others: what is
  * stored is read and decoded, and pure modules without an output schema are computed again. Also in child Dags that have
- * begun. What does not decode is refused before anything runs, shared cells included.
+ * begun. With `everything`: the values of all completed modules, for who looks. What does not decode is refused before
+ * anything runs, shared cells included.
  */
-export const make = (plan: Plan, inputs: ReadonlyMap<number, unknown>, source: Source): Recalling<Recalled> => {
+export const make = (
+  plan: Plan,
+  inputs: ReadonlyMap<number, unknown>,
+  source: Source,
+  everything = false
+): Recalling<Recalled> => {
   const { snapshot } = source
   const { runId } = snapshot
   const items = new Map<string, ReadonlyArray<EndedItem | undefined>>()
@@ -78,8 +84,8 @@ export const make = (plan: Plan, inputs: ReadonlyMap<number, unknown>, source: S
   /** Which modules of a Dag have values that are recalled. */
   const recalledIn = (plan: Plan, path: string) => {
     const statusOf = statusIn(plan, path)
-    const wanted = whatIsWanted(plan, statusOf)
-    return (index: number) => wanted[index] === 1 && statusOf(index) === "completed"
+    const wanted = everything ? undefined : whatIsWanted(plan, statusOf)
+    return (index: number) => wanted?.[index] !== 0 && statusOf(index) === "completed"
   }
 
   /** The paths of those of them whose values are stored. */

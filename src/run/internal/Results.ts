@@ -33,7 +33,7 @@ type Outputs = { readonly [key: string]: unknown }
 const skippables = new WeakMap<Plan, ReadonlyArray<boolean>>()
 
 /** Which modules may be skipped though nothing failed, as the types of a Dag have it: these outputs are Options. */
-const skippable = (plan: Plan): ReadonlyArray<boolean> => {
+export const skippable = (plan: Plan): ReadonlyArray<boolean> => {
   let known = skippables.get(plan)
   if (known === undefined) {
     const may: Array<boolean> = []

@@ -5,6 +5,7 @@ import { RouteUnmatched } from "../../model/ModuleError.js"
 import { CurrentAttempt } from "./CurrentAttempt.js"
 import type { DagContext } from "./Execution.js"
 import * as Failures from "./Failures.js"
+import { givenNeeds } from "./RunGuard.js"
 
 /** A module that picks a branch: the choice is its output. */
 export const start = (dag: DagContext, index: number, definition: Definition.RouteDefinition): void => {
@@ -13,9 +14,14 @@ export const start = (dag: DagContext, index: number, definition: Definition.Rou
   const attempt = dag.nextAttempt(index)
   dag.transition(index, "running", attempt)
   const slot = { current: new CurrentAttempt(dag.loop.host, dag.cells, module, undefined, attempt) }
+  const { guard } = dag.loop.settings
   const effect = Effect.suspend<unknown, unknown, unknown>(() => {
-    const chosen = choose(dag.needsOf(index))
-    return Effect.isEffect(chosen) ? chosen : Effect.succeed(chosen)
+    const needs = dag.needsOf(index)
+    const choice = () => {
+      const chosen = choose(needs)
+      return Effect.isEffect(chosen) ? chosen : Effect.succeed(chosen)
+    }
+    return guard === undefined ? choice() : guard.effect(module, givenNeeds(needs), choice)
   })
   dag.run(
     index,

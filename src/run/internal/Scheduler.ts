@@ -57,10 +57,11 @@ export const make = <R>({ cells, plan, recalled, settings, state }: Task): Sched
   return {
     run: Effect.withFiberRuntime((fiber, { runtimeFlags }) =>
       Effect.async((resume) => {
+        const refs = fiber.getFiberRefs()
         const runtime = Runtime.make({
           // erasure: what the modules require is among what the run was given
           context: fiber.currentContext as Context.Context<unknown>,
-          fiberRefs: fiber.getFiberRefs(),
+          fiberRefs: settings.guard === undefined ? refs : settings.guard.mark(refs, fiber.id()),
           runtimeFlags: RuntimeFlags.enable(runtimeFlags, RuntimeFlags.Interruption)
         })
         const made = (loop = Loop.make(settings, fiber, runtime, {

@@ -66,7 +66,7 @@ export const startSleep = (dag: DagContext, index: number, definition: Definitio
     const { duration } = definition
     let given: Duration.DurationInput
     try {
-      given = typeof duration === "function" ? duration(dag.needsOf(index)) : duration
+      given = typeof duration === "function" ? dag.call(index, duration) : duration
     } catch (defect) {
       return dag.fail(index, attempt, Cause.die(defect))
     }

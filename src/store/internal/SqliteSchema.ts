@@ -21,6 +21,9 @@ export const applicationId = 0x4864646c
  *   and items have one: their rows stay as they are, so a blob goes with its run.
  * - `syncs` is one row that every synced commit changes: a transaction that changes nothing is not written to the log,
  *   so its commit would not sync what was committed before it either.
+ * - `entries` has a rowid, unlike `states`: its values may be large, and then rows in the b-tree of the key would make a
+ *   look-up slow. `value` is the last column, so that reading a version does not read it.
+ * - `entry_versions` is one row: the version that was given last, also to entries that are gone.
  * - The views are for people. Their text must be one that the SQLite of an older tool can parse, for one that it can't
  *   makes all of the file unreadable to it.
  */
@@ -149,5 +152,17 @@ export const migrations: ReadonlyArray<ReadonlyArray<string>> = [
     "CREATE TABLE syncs (count INTEGER NOT NULL) STRICT",
     "INSERT INTO syncs VALUES (0)",
     ...SqliteViews.step3
+  ],
+  [
+    `CREATE TABLE entries (
+      key TEXT NOT NULL UNIQUE,
+      version INTEGER NOT NULL,
+      expires_at REAL,
+      value TEXT NOT NULL
+    ) STRICT`,
+    // for what is to be removed
+    "CREATE INDEX entries_by_expiry ON entries (expires_at) WHERE expires_at IS NOT NULL",
+    "CREATE TABLE entry_versions (last INTEGER NOT NULL) STRICT",
+    "INSERT INTO entry_versions VALUES (0)"
   ]
 ]

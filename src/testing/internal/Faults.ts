@@ -5,38 +5,9 @@ import type * as Duration from "effect/Duration"
 import * as Hash from "effect/Hash"
 import { PCGRandom } from "effect/Utils"
 import type { StoreError } from "../../model/StoreError.js"
-import type { RunStore } from "../../store/RunStore.js"
 
-/**
- * A method of the store.
- *
- * @since 0.1.0
- * @category models
- */
-export type Operation = keyof typeof RunStore.Service
-
-/** Whether a method changes something. */
-export const writes: { readonly [O in Operation]: boolean } = {
-  open: true,
-  claim: true,
-  heartbeat: true,
-  release: true,
-  commit: true,
-  bury: true,
-  prune: true,
-  signal: true,
-  state: false,
-  deadLetters: false,
-  storage: false,
-  signals: false,
-  due: false,
-  run: false,
-  get: false,
-  items: false,
-  outputs: false,
-  history: false,
-  list: false
-}
+/** Of each method of a store, whether it changes something. */
+export type Writes<Operation extends string> = { readonly [O in Operation]: boolean }
 
 /**
  * Which calls: those of one method, or of all that write.
@@ -44,7 +15,7 @@ export const writes: { readonly [O in Operation]: boolean } = {
  * @since 0.1.0
  * @category models
  */
-export type Target = Operation | "any write"
+export type Target<Operation extends string> = Operation | "any write"
 
 /**
  * Before the store does what it is asked, or after it did: then it has taken effect, and only the answer is lost or late.
@@ -116,8 +87,8 @@ export const kill = (when: When = "before"): Fault => ({ _tag: "Kill", when })
  * @since 0.1.0
  * @category models
  */
-export interface Planned {
-  readonly operation: Target
+export interface Planned<Operation extends string> {
+  readonly operation: Target<Operation>
   readonly nth: number
   readonly times?: number | undefined
   readonly fault: Fault
@@ -129,24 +100,50 @@ export interface Planned {
  * @since 0.1.0
  * @category models
  */
-export type Plan = ReadonlyArray<Planned>
+export type Plan<Operation extends string> = ReadonlyArray<Planned<Operation>>
 
 /** The fault of the `nth` call of an operation, which is the `nthWrite` of all that write. */
-export type Decide = (operation: Operation, nth: number, nthWrite: number | undefined) => Fault | undefined
+export type Decide<Operation extends string> = (
+  operation: Operation,
+  nth: number,
+  nthWrite: number | undefined
+) => Fault | undefined
 
 export const planned =
-  (plan: Plan): Decide =>
+  <Operation extends string>(plan: Plan<Operation>): Decide<Operation> =>
   (operation, nth, nthWrite) =>
     plan.find((one) => {
       const number = one.operation === "any write" ? nthWrite : one.operation === operation ? nth : undefined
       return number !== undefined && number >= one.nth && number < one.nth + (one.times ?? 1)
     })?.fault
 
+/**
+ * - `seed`: decides which calls have a fault, and which one
+ * - `rate`: the probability that a call has one, from 0 to 1
+ * - `faults`: those that there are; each is as likely as the others
+ * - `operations`: which calls may have one: those that write unless given
+ *
+ * @since 0.1.0
+ * @category options
+ */
+export interface Chances<Operation extends string> {
+  readonly seed: number
+  readonly rate: number
+  readonly faults: ReadonlyArray<Fault>
+  readonly operations?: ReadonlyArray<Target<Operation>> | undefined
+}
+
 /** A generator of its own for each call: so no call of another operation has a part in it. */
 export const seeded =
-  (seed: number, rate: number, faults: ReadonlyArray<Fault>, operations: ReadonlyArray<Target>): Decide =>
-  (operation, nth) => {
-    if (!operations.some((one) => one === operation || (one === "any write" && writes[operation]))) return undefined
+  <Operation extends string>({
+    faults,
+    operations = ["any write"],
+    rate,
+    seed
+  }: Chances<Operation>): Decide<Operation> =>
+  (operation, nth, nthWrite) => {
+    if (!operations.some((one) => one === operation || (one === "any write" && nthWrite !== undefined)))
+      return undefined
     const random = new PCGRandom(Hash.string(`${seed} ${operation} ${nth}`))
     return random.number() < rate ? faults[random.integer(faults.length)] : undefined
   }

@@ -1,0 +1,19 @@
+/** Values that nobody can change. */
+
+/**
+ * Freezes plain records and arrays at every depth, and gives the value back. Values of classes and Effect's data types
+ * stay as they are: those keep what they have computed in themselves, such as a hash.
+ */
+export const deep = <A>(value: A): A => {
+  if (!isPlain(value) || Object.isFrozen(value)) return value
+  Object.freeze(value)
+  for (const item of Object.values(value)) deep(item)
+  return value
+}
+
+const isPlain = (value: unknown): value is object => {
+  if (typeof value !== "object" || value === null) return false
+  if (Array.isArray(value)) return true
+  const prototype: unknown = Object.getPrototypeOf(value)
+  return prototype === Object.prototype || prototype === null
+}

@@ -1,0 +1,32 @@
+/** Values as a restart would read them. */
+import * as Either from "effect/Either"
+import * as ParseResult from "effect/ParseResult"
+import type { ValueSchema } from "../../dag/Node.js"
+import * as CanonicalJson from "../../model/CanonicalJson.js"
+import * as Frozen from "./Frozen.js"
+
+const faultsOf = (issue: ParseResult.ParseIssue): string =>
+  ParseResult.ArrayFormatter.formatIssueSync(issue)
+    .map(({ message, path }) => (path.length === 0 ? message : `at ${path.map(String).join(".")}: ${message}`))
+    .join("; ")
+
+/** The canonical text of a value, or what does not fit the schema. */
+export const encode = <A>(schema: ValueSchema<A>, value: A): Either.Either<string, string> =>
+  ParseResult.encodeUnknownEither(schema, { errors: "all" })(value).pipe(
+    Either.mapLeft(faultsOf),
+    Either.flatMap((encoded) =>
+      Either.mapLeft(CanonicalJson.stringify(encoded), ({ message, path }) =>
+        path.length === 0 ? `it is ${message}` : `at ${path.join(".")}: it is ${message}`
+      )
+    )
+  )
+
+/** The value of what was encoded, which nobody else has. Plain data in it is frozen. */
+export const decode = <A>(schema: ValueSchema<A>, encoded: unknown): Either.Either<A, string> =>
+  ParseResult.decodeUnknownEither(schema, { errors: "all" })(encoded).pipe(
+    Either.mapBoth({ onLeft: faultsOf, onRight: Frozen.deep })
+  )
+
+/** The value as a restart would read it: nobody else has it, and plain data in it is frozen. */
+export const copy = <A>(schema: ValueSchema<A>, value: A): Either.Either<A, string> =>
+  Either.flatMap(encode(schema, value), (text) => decode(schema, JSON.parse(text)))

@@ -1,0 +1,71 @@
+/**
+ * The rows of the entries of a `StateStore`. A row whose time has run out is there for nobody, until it is removed.
+ */
+import type { Connection } from "@effect/sql/SqlConnection"
+import type { SqlError } from "@effect/sql/SqlError"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type { Entry, SetOptions } from "../StateStore.js"
+import { select } from "./SqliteRuns.js"
+
+const isThere = "(expires_at IS NULL OR expires_at > ?)"
+
+export const get = (connection: Connection, key: string, now: number): Effect.Effect<Entry | undefined, SqlError> =>
+  Effect.map(
+    select<Entry>(connection, `SELECT value, version FROM entries WHERE key = ? AND ${isThere}`, [key, now]),
+    ([entry]) => entry
+  )
+
+/** 0 when nothing is there. */
+export const versionOf = (connection: Connection, key: string, now: number): Effect.Effect<number, SqlError> =>
+  Effect.map(
+    select<Pick<Entry, "version">>(connection, `SELECT version FROM entries WHERE key = ? AND ${isThere}`, [key, now]),
+    ([row]) => row?.version ?? 0
+  )
+
+/** A version that no entry has had; undefined when the file has lost count. */
+export const nextVersion = (connection: Connection): Effect.Effect<number | undefined, SqlError> =>
+  Effect.map(
+    select<Pick<Entry, "version">>(
+      connection,
+      "UPDATE entry_versions SET last = last + 1 RETURNING last AS version",
+      []
+    ),
+    ([row]) => row?.version
+  )
+
+// More than a write adds, so that those that have expired become fewer, and few enough that no write takes long.
+const removedPerWrite = 16
+
+const removeExpired = `DELETE FROM entries WHERE rowid IN (
+    SELECT rowid FROM entries WHERE expires_at <= ? ORDER BY expires_at LIMIT ${removedPerWrite}
+  )`
+
+/** Puts the value there, and removes some of those that have expired. */
+export const set = (
+  connection: Connection,
+  key: string,
+  { value, version }: Entry,
+  options: SetOptions | undefined,
+  now: number
+): Effect.Effect<void, SqlError> =>
+  Effect.gen(function* () {
+    const ttl = options?.ttl === undefined ? Infinity : Duration.toMillis(options.ttl)
+    yield* connection.executeRaw(
+      `INSERT INTO entries (key, version, expires_at, value) VALUES (?, ?, ?, ?)
+        ON CONFLICT (key) DO UPDATE SET
+          version = excluded.version, expires_at = excluded.expires_at, value = excluded.value`,
+      [key, version, ttl === Infinity ? null : now + ttl, value]
+    )
+    yield* connection.executeRaw(removeExpired, [now])
+  })
+
+/** Whether there was one. */
+export const remove = (connection: Connection, key: string, now: number): Effect.Effect<boolean, SqlError> =>
+  Effect.map(
+    select<{ readonly was: number }>(connection, `DELETE FROM entries WHERE key = ? RETURNING ${isThere} AS was`, [
+      key,
+      now
+    ]),
+    ([row]) => row?.was === 1
+  )

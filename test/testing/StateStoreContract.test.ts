@@ -1,0 +1,86 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Cause, Effect, Layer } from "effect"
+import { StoreError } from "heddle/model/StoreError"
+import * as StateStoreMemory from "heddle/store/StateStoreMemory"
+import { StateStoreContract } from "heddle/testing"
+import { isDeepStrictEqual } from "node:util"
+import { broken, faults } from "./BrokenStateStores.js"
+
+const all = StateStoreContract.checks({ seed: 1, cases: 100 })
+const nameOf = ({ group, name }: StateStoreContract.Check) => `${group}: ${name}`
+
+/** The checks whose names begin so: at least one. */
+const named = (prefix: string) => {
+  const checks = all.filter((check) => nameOf(check).startsWith(prefix))
+  assert.isNotEmpty(checks, prefix)
+  return checks
+}
+
+const down = new StoreError({ reason: "failed", location: "here", operation: "delete", message: "it is down" })
+
+describe("StateStoreContract", () => {
+  for (const { change, fault, found } of faults) {
+    it.effect(`finds a store that ${fault}`, () =>
+      Effect.gen(function* () {
+        for (const check of found.flatMap(named)) {
+          const violation = yield* Effect.flip(Effect.provide(check.check, broken(change))).pipe(
+            Effect.orElseFail(() => nameOf(check))
+          )
+          assert.instanceOf(violation, StateStoreContract.ContractViolation, nameOf(check))
+          assert.strictEqual(violation.check, nameOf(check))
+          assert.isFalse(isDeepStrictEqual(violation.actual, violation.expected))
+          assert.include(violation.message, nameOf(check))
+        }
+      })
+    )
+  }
+
+  it("has no check that finds none of them", () => {
+    const finding = new Set(faults.flatMap(({ found }) => found.flatMap(named)))
+    assert.deepStrictEqual(all.filter((check) => !finding.has(check)).map(nameOf), [])
+  })
+
+  it.effect("verify succeeds with a store that keeps the contract", () =>
+    StateStoreContract.verify(StateStoreMemory.layer(), { cases: 20 })
+  )
+
+  it.effect("verify tells all violations, errors and defects", () =>
+    Effect.gen(function* () {
+      const layer = broken((store) => ({
+        delete: (key) => (key === "deleted" ? Effect.die("delete is not there") : store.delete(key)),
+        compareAndSet: () => Effect.fail(down)
+      }))
+      const { failures, message } = yield* Effect.flip(StateStoreContract.verify(layer, { cases: 5 }))
+      const causes = failures.map(({ cause }) => Cause.squash(cause))
+      assert.include(causes, down)
+      assert.include(causes, "delete is not there")
+      assert.isTrue(causes.some((cause) => cause instanceof StateStoreContract.ContractViolation))
+      for (const told of ["it is down", "delete is not there", "compareAndSet: replaces"]) assert.include(message, told)
+    })
+  )
+
+  it.effect("verify tells of a layer that cannot be built", () =>
+    Effect.gen(function* () {
+      const { failures } = yield* Effect.flip(StateStoreContract.verify(Layer.fail(down)))
+      assert.strictEqual(failures.length, all.length)
+      for (const { cause } of failures) assert.strictEqual(Cause.squash(cause), down)
+    })
+  )
+
+  it.effect("a property tells the seed, with which the same violation is found again", () =>
+    Effect.gen(function* () {
+      const forgetful = broken((store) => ({ set: (key, value) => store.set(key, value, { ttl: 0 }) }))
+      const violationOf = (seed?: number) =>
+        StateStoreContract.checks({ seed })
+          .find(({ group }) => group === "any operations")!
+          .check.pipe(
+            Effect.provide(forgetful),
+            Effect.flip,
+            Effect.map(({ message }) => message)
+          )
+      const message = yield* violationOf()
+      const seed = Number(/seed (-?\d+)/.exec(message)?.[1])
+      assert.strictEqual(yield* violationOf(seed), message)
+    })
+  )
+})
