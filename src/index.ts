@@ -38,6 +38,18 @@ export * as RunSnapshot from "./model/RunSnapshot.js"
 export * as Telemetry from "./model/Telemetry.js"
 /** One change of status. */
 export * as Transition from "./model/Transition.js"
+/** Keeps calls away from what is failing. */
+export * as CircuitBreaker from "./node/CircuitBreaker.js"
+/** Nodes that compute. */
+export * as ComputeNode from "./node/ComputeNode.js"
+/** Nodes that do something outside. */
+export * as EffectNode from "./node/EffectNode.js"
+/** State machines. */
+export * as Machine from "./node/Machine.js"
+/** Nodes that run a Dag. */
+export * as OrchestratorNode from "./node/OrchestratorNode.js"
+/** Nodes that are state machines. */
+export * as ReducerNode from "./node/ReducerNode.js"
 /** A Dag as a picture. */
 export * as Diagram from "./plan/Diagram.js"
 /** A Dag compiled to dense arrays. */
