@@ -650,6 +650,15 @@ describe("logs", () => {
       )
     ),
 
+    Effect.flatMap(
+      CircuitBreaker.make({
+        isFailure: () => {
+          throw new Error("no")
+        }
+      }),
+      (breaker) => Effect.flip(breaker.protect("key")(Effect.fail("no")))
+    ),
+
     slipping({ intents: () => Effect.fail("no") }),
     slipping({ broken: 2 }),
     slipping({ throws: true }),

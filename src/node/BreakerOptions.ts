@@ -30,8 +30,9 @@ import type * as Duration from "effect/Duration"
  * And besides:
  *
  * - `isFailure`: which causes count as failures; what is none counts as a success. It is not asked about a call that was
- *   merely interrupted, which counts as neither
- * - `capacity`: of how many keys the state is kept in memory
+ *   merely interrupted, which counts as neither. Where it throws, the call counts as a failure, and ends as it did;
+ *   the log has what was thrown
+ * - `capacity`: of how many keys that are closed and have no calls under way the state is kept in memory
  * - `shared`: whether the state is kept in the `StateStore`, where there is one when the breaker is made
  * - `name`: breakers of one name that have the same store have the same state
  * - `refresh`: how old what is known of the store may be when a call is let through or refused

@@ -106,9 +106,12 @@ export interface Transition {
  *
  * The outcome of a call that was let through before the breaker changed its status is late, and does not count.
  *
- * **Memory**: `capacity` keys; when there are more, the closed one without calls under way that was not used for the
- * longest time is forgotten, with what it had counted. A breaker that is not closed, or has calls under way, is never
- * forgotten: where there are more of those than `capacity`, they are all kept.
+ * **Memory**: `capacity` closed keys without calls under way; when there are more, the one that was not used for the
+ * longest time is forgotten, with what it had counted. The others do not take their places, and are kept, however many
+ * there are: a breaker that has calls under way, was opened by hand, or is not closed. Only of the last kind, where they
+ * and the closed ones are more than `capacity`, those are forgotten that nobody has asked since: an open one when it
+ * could have let a probe through for another `resetAfter`, a half-open one when for so long there was no probe. When it
+ * is asked again it is closed; with a store, what the store has.
  *
  * **With a `StateStore`** the store has the state, and changes by compare-and-set: what has opened is open for other
  * processes, and after a restart; all processes together have `halfOpenProbes` probes. Per call it costs nothing but a
@@ -212,17 +215,16 @@ export const make = (options: Partial<Options> = {}): Effect.Effect<typeof Circu
     /** Only a policy that looks at slow calls has any. */
     const isSlow = (millis: number) => policy.slowRate <= 1 && millis > slowAfter
 
-    const settle = (key: string, ticket: Breaker.Ticket, exit: Exit.Exit<unknown, unknown>, millis: number) =>
-      Effect.matchCauseEffect(
-        Effect.sync(() => outcomeOf(exit, isFailure)),
-        {
-          // `isFailure` threw: the call has ended all the same
-          onFailure: (cause) => Effect.zipRight(ended(key, ticket, "neither", false), Effect.failCause(cause)),
-          onSuccess: (outcome) => {
-            Telemetry.breakerCalls[outcome].unsafeUpdate(1, [])
-            return Effect.asVoid(ended(key, ticket, outcome, outcome !== "neither" && isSlow(millis)))
-          }
-        }
+    const settle = <A, E>(key: string, ticket: Breaker.Ticket, exit: Exit.Exit<A, E>, millis: number) => {
+      const { outcome, threw } = judge(exit, isFailure)
+      Telemetry.breakerCalls[outcome].unsafeUpdate(1, [])
+      const settled = ended(key, ticket, outcome, outcome !== "neither" && isSlow(millis))
+      return Effect.zipRight(threw === undefined ? settled : Effect.zipRight(settled, warn(key, threw)), exit)
+    }
+
+    const warn = (key: string, threw: Cause.Cause<never>) =>
+      Effect.logWarning(`isFailure of breaker "${key}" threw: the call counts as a failure`, threw).pipe(
+        Effect.annotateLogs({ package: "heddle", module: "CircuitBreaker" })
       )
 
     const admission = (key: string, restore: <A, E>(effect: Effect.Effect<A, E>) => Effect.Effect<A, E>) =>
@@ -255,7 +257,7 @@ export const make = (options: Partial<Options> = {}): Effect.Effect<typeof Circu
               const began = clock.unsafeCurrentTimeNanos()
               return Effect.flatMap(Effect.exit(restore(effect)), (exit) => {
                 const millis = Number(clock.unsafeCurrentTimeNanos() - began) / 1e6
-                return Effect.zipRight(settle(key, ticket, exit, millis), exit)
+                return settle(key, ticket, exit, millis)
               })
             })
           )
@@ -304,10 +306,20 @@ export const make = (options: Partial<Options> = {}): Effect.Effect<typeof Circu
 export const layer = (options: Partial<Options> = {}): Layer.Layer<CircuitBreaker> =>
   Layer.effect(CircuitBreaker, make(options))
 
-const outcomeOf = (exit: Exit.Exit<unknown, unknown>, isFailure: Options["isFailure"]): Breaker.Outcome => {
-  if (Exit.isSuccess(exit)) return "success"
-  if (Cause.isInterruptedOnly(exit.cause)) return "neither"
-  return isFailure(exit.cause) ? "failure" : "success"
+/** How a call counts; what `isFailure` threw, if it did. */
+interface Judged {
+  readonly outcome: Breaker.Outcome
+  readonly threw?: Cause.Cause<never>
+}
+
+const judge = (exit: Exit.Exit<unknown, unknown>, isFailure: Options["isFailure"]): Judged => {
+  if (Exit.isSuccess(exit)) return { outcome: "success" }
+  if (Cause.isInterruptedOnly(exit.cause)) return { outcome: "neither" }
+  try {
+    return { outcome: isFailure(exit.cause) ? "failure" : "success" }
+  } catch (thrown) {
+    return { outcome: "failure", threw: Cause.die(thrown) }
+  }
 }
 
 const statuses = { Closed: "closed", Open: "open", HalfOpen: "halfOpen" } as const

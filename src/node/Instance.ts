@@ -97,8 +97,9 @@ export interface Instances<
 
   /**
    * Takes instances up that a process has left: timed transitions that are due are taken, and those that will be are
-   * waited for; intents that are pending are done. It ends when the intents were begun. A store has no list of its keys:
-   * whoever needs all instances taken up at once keeps one.
+   * waited for; intents that are pending are done. It ends when the intents were begun. Every key is tried: when some could
+   * not be taken up, it fails with the first failure, after all others were. A store has no list of its keys: whoever
+   * needs all instances taken up at once keeps one.
    */
   readonly recover: (keys: Iterable<string>) => Effect.Effect<void, NodeStateUnavailable | NodeValueInvalid>
 
@@ -110,8 +111,9 @@ export interface Instances<
 }
 
 /**
- * What an intent is given along. `id` is the same whenever the intent is done again, and no other intent has it: the
- * idempotency key of what it does.
+ * What an intent is given along. `id` is the same whenever the intent is done again, and no other intent of the instances
+ * of one store has it: the idempotency key of what it does. Without a store that holds for the instances of one Layer
+ * only: after a restart, and in another Layer, instances with the same keys give the same ids to other intents.
  *
  * @since 0.1.0
  * @category models

@@ -265,6 +265,7 @@ export interface AnyDefinition {
  * A state machine: an immutable, frozen definition that was found to be sound.
  *
  * - `S`: the names of its states; `Ev`: its events; `C`: its context; `I`: its intents
+ * - `initialContext`: what an instance begins with. Where it is not all plain data, each access gives a new copy
  * - `history`: how many transitions an instance remembers
  * - `candidates`: the transitions from a state on an event, in the order in which they are asked
  * - `delay`: how long a state has before its timed transition is due, in milliseconds
@@ -310,7 +311,9 @@ export interface Entry {
 }
 
 /**
- * An intent that was emitted. No other one, of whatever machine or instance, has its id.
+ * An intent that was emitted. Its id is made of the machine's id, the key, the number of the transition and the place
+ * among the intents of that one. So it is unique among the instances of one store; without a store among those of one
+ * Layer, and an instance that begins again after a restart, or in another Layer, gives the same ids again.
  *
  * @since 0.1.0
  * @category models

@@ -243,7 +243,10 @@ export const Contract =
         ContractDag.make(contract, nodes),
         // the types of a Dag are those that its interface has
         (dag: Dag.Dag<Gives, Given, Errors, Of<N>["R"]>) =>
-          Implementation.make(id, dag, { ...defaults, ...options }, (name) => steps.has(name))
+          Effect.flatMap(
+            Implementation.make(id, dag, { ...defaults, ...options }, (name) => steps.has(name)),
+            (service) => DebugGuard.scoped(id, service, { isShared: true, interruptsAtEnd: true })
+          )
       )
       return Layer.scoped(tag, Effect.flatten(made))
     }

@@ -21,7 +21,7 @@ import type { NotActive, OrchestrationFailed, OrchestratorFull } from "./Orchest
  * - `whenFull`: whether a caller waits for a place, first come, first served, or is refused (`OrchestratorFull`)
  * - `maxWaiting`: how many callers may wait; any more are refused
  * - `poll`: how long it takes at most until `process` sees that an execution which is suspended, or which another process
- *   drives, goes on or has ended
+ *   drives, goes on or has ended: longer than zero, and finite; any other is a defect of the layer
  * - `run`: how executions are run where their caller does not say otherwise
  *
  * @since 0.1.0

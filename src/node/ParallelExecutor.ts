@@ -15,7 +15,9 @@ import { WorkerFunctionMissing, WorkerFunctionThrew, type WorkerError } from "./
 
 /**
  * A function by the absolute URL of its module (`new URL("./Work.js", import.meta.url)`) and the name under which that exports
- * it. It takes what the JSON of its input holds, and gives, or promises, what JSON can hold.
+ * it. It takes what the JSON of its input holds, and gives, or promises, what JSON can hold: finite numbers, strings,
+ * booleans, null, plain objects and arrays of these, or nothing at all (`undefined`). A property that is `undefined` is left
+ * out; all else fails with `WorkerFunctionThrew`, which says what it is and where.
  *
  * @since 0.1.0
  * @category models
@@ -49,8 +51,10 @@ export class ParallelExecutor extends Context.Tag("heddle/node/ParallelExecutor"
   {
     /**
      * Calls the function with the value of a JSON text, and gives its result as one; null stands for `undefined`. A
-     * function that is missing or throws fails with a typed error, and so does one that ends its worker: no other call
-     * is hurt by it.
+     * function that is missing or throws fails with a typed error, and so does one that ends its worker; calls on other
+     * workers go on. What a function leaves behind when it has ended, such as a timer that throws, ends the worker later,
+     * and with it the call that runs there then: that fails with `WorkerCrashed`, which names it and not the culprit.
+     * With `layerInline` there is no worker: such an end is that of the process.
      *
      * **Interruption**: with `layerWorkers` the function is stopped wherever it is, by ending its worker, and that is
      * waited for. With `layerInline` it goes on, and its result is dropped.

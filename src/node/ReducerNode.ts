@@ -78,10 +78,16 @@ export interface Class<
    * A machine's id names its instances in a store: two Layers of one machine over one store, also in two processes, have
    * the same instances.
    *
+   * Ids of intents are unique among the instances of one store; without a store, among those of one Layer. Where they are
+   * idempotency keys of a world that outlives the Layer, a store is needed.
+   *
    * Intents of an instance are done one after the other, in the order in which they were emitted, by fibers of the Layer,
    * with the services that are there when it is built. One is acknowledged, and pending no more, when its Effect has
    * succeeded and that is stored. An instance that is opened has its pending intents done, because who emitted them may be
    * gone: where two processes use one instance, both may do one. A failure, once `retry` has ended, is logged.
+   *
+   * Nobody who is given a context or an intent can change the one that is kept: plain data is frozen, and of what has other
+   * parts (a `Date`, a `Set`, instances of classes) everybody is given a copy.
    */
   readonly layer: [I] extends [never]
     ? (options?: Partial<Options>) => Layer.Layer<Self>

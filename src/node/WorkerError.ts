@@ -9,8 +9,8 @@ import * as Schema from "effect/Schema"
 const fields = { url: Schema.String, export: Schema.String, detail: Schema.String }
 
 /**
- * The worker ended before it answered: the function, or what it left behind, ended the process of the worker, ran out of
- * memory or threw where nobody catches it. Another worker takes its place.
+ * The worker ended before it answered: the function, or what an earlier one left behind in the same worker, ended the
+ * process of the worker, ran out of memory or threw where nobody catches it. Another worker takes its place.
  *
  * @since 0.1.0
  * @category errors

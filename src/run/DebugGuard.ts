@@ -101,8 +101,9 @@ const used = (options: Options, node: string) =>
 
 /**
  * The service of a node, bound to the scope of its Layer: with the guard on, each of its effects, and each effect that
- * its functions give, dies with `StateViolation` when it is run after that scope was closed. With the guard off it is the
- * service as it is. For who writes a node; the nodes of Heddle do it themselves.
+ * its functions give, dies with `StateViolation` when it is run after that scope was closed. It may be an instance of a
+ * class: `this` is the service itself in its functions and getters. With the guard off it is the service as it is. For
+ * who writes a node; the nodes of Heddle do it themselves.
  *
  * - `isShared`: whether what it gives belongs to the node too, or to other callers: then plain data of it is deep-frozen,
  *   what cannot be is compared until the module that called it ends, and who changes it dies with `StateViolation`
@@ -149,10 +150,44 @@ export const scoped = <S extends object>(
         return isShared ? Effect.tap(effect, handOut) : effect
       })
     const bound = (member: unknown): unknown => (Effect.isEffect(member) ? whileOpen(member) : member)
-    const members = Object.entries(service).map(([key, member]: [string, unknown]) => [
-      key,
-      typeof member === "function" ? (...args: ReadonlyArray<unknown>) => bound(member(...args)) : bound(member)
-    ])
-    // each member has the type of the one that it stands for
-    return Object.fromEntries(members) as S
+    return standIn(service, (member) =>
+      typeof member === "function"
+        ? new Proxy(member, { apply: (f, _, args) => bound(Reflect.apply(f, service, args)) })
+        : bound(member)
+    )
+  })
+
+/**
+ * An object like another one, whose members are given through `wrap`. They are its own, also those that the other one
+ * inherits: so that functions and getters run with the other one as `this`, to whom their private fields belong.
+ */
+const standIn = <S extends object>(of: S, wrap: (member: unknown) => unknown): S => {
+  // a function stands for itself, members and all; the type is the same
+  if (typeof of === "function") return wrap(of) as S
+  const prototype: object | null = Object.getPrototypeOf(of)
+  const made = Object.create(prototype) as object
+  for (let at: object | null = of; at !== null && at !== Object.prototype; at = Object.getPrototypeOf(at)) {
+    for (const [key, property] of ownProperties(at)) {
+      if (key === "constructor" || Object.hasOwn(made, key)) continue
+      const { enumerable = false } = property
+      const isFunction = typeof property.value === "function"
+      Object.defineProperty(made, key, {
+        ...{ configurable: true, enumerable },
+        ...(isFunction
+          ? { value: wrap(property.value), writable: true }
+          : {
+              get: () => wrap(Reflect.get(of, key)),
+              set: (value: unknown) => void Object.assign(of, { [key]: value })
+            })
+      })
+    }
+  }
+  // each member has the type of the one that it stands for
+  return made as S
+}
+
+const ownProperties = (object: object) =>
+  Reflect.ownKeys(object).flatMap((key): ReadonlyArray<readonly [PropertyKey, PropertyDescriptor]> => {
+    const property = Object.getOwnPropertyDescriptor(object, key)
+    return property === undefined ? [] : [[key, property]]
   })

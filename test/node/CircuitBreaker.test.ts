@@ -75,7 +75,7 @@ describe("a breaker", () => {
     })
   )
 
-  it.effect("counts as failures what it is told to; a throwing `isFailure` frees the place of a probe", () =>
+  it.effect("counts as failures what it is told to, and what `isFailure` throws for, which keeps its error", () =>
     Effect.gen(function* () {
       const isFailure = (cause: Cause.Cause<unknown>) => {
         if (Cause.pretty(cause).includes("odd")) throw new Error("isFailure")
@@ -87,9 +87,16 @@ describe("a breaker", () => {
       yield* Effect.exit(breaker.protect("a")(Effect.die("no")))
       assert.strictEqual((yield* breaker.state("a")).status, "open")
       yield* TestClock.adjust("30 seconds")
-      const odd = yield* Effect.exit(breaker.protect("a")(Effect.fail("odd")))
-      assert.isTrue(Exit.isFailure(odd) && Cause.isDie(odd.cause))
-      assert.deepInclude(yield* breaker.state("a"), { status: "halfOpen", probes: 0 })
+      const lines: Array<string> = []
+      const logger = Logger.make(({ cause, message }) => void lines.push(`${String(message)}\n${Cause.pretty(cause)}`))
+      const odd = breaker
+        .protect("a")(Effect.fail("odd"))
+        .pipe(Effect.exit, Effect.provide(Logger.replace(Logger.defaultLogger, logger)))
+      assert.deepStrictEqual(yield* odd, Exit.fail("odd"))
+      assert.lengthOf(lines, 1)
+      assert.match(lines[0]!, /isFailure of breaker "a" threw[^]*Error: isFailure/)
+      assert.deepInclude(yield* breaker.state("a"), { status: "open", reason: "probeFailed", probes: 0 })
+      yield* TestClock.adjust("30 seconds")
       assert.strictEqual(yield* passing(breaker), "yes")
     })
   )
@@ -191,6 +198,70 @@ describe("a breaker", () => {
 })
 
 describe("memory", () => {
+  it.effect("counts for a key however many others are open or have calls", () =>
+    Effect.gen(function* () {
+      const breaker = yield* CircuitBreaker.make({ failureThreshold: 2, capacity: 1 })
+      yield* breaker.open("a")
+      const call = yield* begin(breaker, "c")
+      for (let i = 0; i < 50; i++) yield* failing(breaker, "b")
+      assert.deepInclude(yield* breaker.state("b"), { status: "open", reason: "failuresInARow" })
+      yield* call.ends(Exit.succeed("yes"))
+    })
+  )
+
+  it.effect("lets go of breakers that opened, or let a probe through, and of which nobody asks any more", () =>
+    Effect.gen(function* () {
+      const breaker = yield* CircuitBreaker.make({ failureThreshold: 1, capacity: 10, resetAfter: "30 seconds" })
+      yield* breaker.open("hand")
+      for (let i = 0; i < 1000; i++) yield* failing(breaker, `open ${i}`)
+      yield* TestClock.adjust("30 seconds")
+      for (let i = 0; i < 100; i++) yield* Effect.exit(breaker.protect(`open ${i}`)(Effect.interrupt))
+      const held = yield* begin(breaker, "open 100")
+      yield* TestClock.adjust("29999 millis")
+      assert.strictEqual(yield* breaker.size, 1001, "another `resetAfter` is not over")
+      assert.strictEqual((yield* breaker.state("open 0")).status, "halfOpen")
+      yield* TestClock.adjust("1 millis")
+      for (let i = 0; i < 200; i++) yield* passing(breaker, `other ${i}`)
+      assert.strictEqual(yield* breaker.size, 12)
+      assert.deepInclude(yield* breaker.state("open 0"), { status: "closed", generation: 0 })
+      assert.strictEqual((yield* breaker.state("hand")).status, "open")
+      assert.deepInclude(yield* breaker.state("open 100"), { status: "halfOpen", probes: 1 })
+      for (let i = 190; i < 200; i++) yield* failing(breaker, `other ${i}`)
+      assert.strictEqual(yield* breaker.size, 12)
+      yield* held.ends(Exit.succeed("yes"))
+      assert.strictEqual((yield* breaker.state("open 100")).status, "closed")
+    })
+  )
+
+  it.effect("keeps a breaker that opened for good where there is room", () =>
+    Effect.gen(function* () {
+      const breaker = yield* CircuitBreaker.make({ failureThreshold: 1, capacity: 3 })
+      yield* failing(breaker, "a")
+      yield* TestClock.adjust("10 days")
+      yield* passing(breaker, "b")
+      yield* passing(breaker, "c")
+      assert.strictEqual((yield* breaker.state("a")).status, "open")
+      yield* passing(breaker, "d")
+      assert.strictEqual((yield* breaker.state("a")).status, "closed")
+      assert.strictEqual(yield* breaker.size, 3)
+    })
+  )
+
+  it.effect("does not let go of the breaker that is asked", () =>
+    Effect.gen(function* () {
+      const breaker = yield* CircuitBreaker.make({ failureThreshold: 1, capacity: 1 })
+      yield* failing(breaker, "a")
+      const call = yield* begin(breaker, "b")
+      yield* failing(breaker, "b")
+      yield* passing(breaker, "c")
+      yield* TestClock.adjust("10 days")
+      // a late end of what is open
+      yield* call.ends(Exit.succeed("yes"))
+      assert.strictEqual((yield* breaker.state("b")).status, "open")
+      assert.strictEqual((yield* breaker.state("a")).status, "closed")
+    })
+  )
+
   it.effect.prop(
     "has at most so many idle keys, those used last, and never loses one that is open or has calls",
     { capacity: fc.integer({ min: 1, max: 4 }), steps: fc.array(fc.tuple(fc.nat(7), fc.nat(5)), { maxLength: 20 }) },
@@ -222,7 +293,7 @@ describe("memory", () => {
             failures.set(key, 0)
           }
           idle = [...idle.filter((other) => other !== key), ...(busy.has(key) ? [] : [key])]
-          for (const forgotten of idle.slice(0, Math.max(0, idle.length + busy.size - capacity))) {
+          for (const forgotten of idle.slice(0, Math.max(0, idle.length - capacity))) {
             failures.delete(forgotten)
           }
           idle = idle.filter((key) => failures.has(key))

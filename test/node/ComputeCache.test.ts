@@ -567,7 +567,10 @@ describe("a cache over a store", () => {
     )
   })
 
-  it.effect("does not wait for a store that does not answer", () => {
+  it.effect.each([
+    ["that can be interrupted", Effect.never],
+    ["that cannot be interrupted", Effect.uninterruptible(Effect.never)]
+  ] as const)("does not wait for a store that does not answer, %s", ([, never]) => {
     const one = program({ patience: "2 seconds" })
     return Effect.gen(function* () {
       const fiber = yield* Effect.fork(call(3))
@@ -577,7 +580,7 @@ describe("a cache over a store", () => {
       assert.strictEqual(yield* Fiber.join(fiber), 9)
     }).pipe(
       Effect.provide(one.layer),
-      Effect.provide(storeWith({ get: () => Effect.never })),
+      Effect.provide(storeWith({ get: () => never, compareAndSet: () => never })),
       Effect.provide(messages().layer)
     )
   })

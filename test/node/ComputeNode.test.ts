@@ -50,6 +50,26 @@ for (const [mode, cache] of modes) {
       )
     )
 
+    it.effect("looks at its input when it runs, and not when it is called", () => {
+      const input = Schema.Struct({ n: Schema.Positive }).pipe(
+        Schema.filter(({ n }) => {
+          if (n === 13) throw new Error("odd")
+          return true
+        })
+      )
+      class Twice extends ComputeNode.Service<Twice>()("test/Twice", { input, output: Schema.Number }) {}
+      return Effect.gen(function* () {
+        const node = yield* Twice
+        const value = { n: 1 }
+        const later = node.process(value)
+        value.n = -5
+        assert.strictEqual((yield* Effect.flip(later))._tag, "NodeValueInvalid")
+        value.n = 2
+        assert.strictEqual(yield* later, 4)
+        assert.isTrue(Exit.isFailure(yield* Effect.exit(node.process({ n: 13 }))))
+      }).pipe(Effect.provide(Layer.provide(Twice.layerPure({ compute: ({ n }) => n * 2 }), cache)))
+    })
+
     it.effect("fails, with the path, for values that JSON cannot hold", () => {
       const Point = Schema.Struct({ x: Schema.Number })
       class Halve extends ComputeNode.Service<Halve>()("test/Halve", { input: Point, output: Point }) {}

@@ -96,6 +96,32 @@ describe("an effect node", () => {
     })
   )
 
+  it.effect("looks at its input when it runs, and not when it is called", () =>
+    Effect.gen(function* () {
+      const seen: Array<number> = []
+      const input = Schema.Struct({ n: Schema.Positive }).pipe(
+        Schema.filter(({ n }) => {
+          if (n === 13) throw new Error("odd")
+          return true
+        })
+      )
+      class Count extends EffectNode.Service<Count>()("test/Count", { input, output: Schema.Void }) {}
+      const layer = Count.layer({ execute: ({ n }) => Effect.sync(() => void seen.push(n)) })
+      yield* Effect.gen(function* () {
+        const node = yield* Count
+        const value = { n: 1 }
+        const later = node.process(value)
+        value.n = -5
+        assert.strictEqual((yield* Effect.flip(later))._tag, "NodeValueInvalid")
+        value.n = 2
+        yield* later
+        assert.deepStrictEqual(seen, [2])
+        const odd = yield* Effect.exit(node.process({ n: 13 }))
+        assert.isTrue(Exit.isFailure(odd))
+      }).pipe(Effect.provide(layer))
+    })
+  )
+
   it.effect("tries nothing again that is not declared as idempotent", () =>
     Effect.gen(function* () {
       const { calls, execute } = yield* script(Effect.fail(down))

@@ -278,6 +278,52 @@ describe("a machine", () => {
   })
 })
 
+describe("a context that cannot be frozen", () => {
+  const dated = Machine.make({
+    id: "test/dated",
+    context: Schema.Struct({ since: Schema.Date }),
+    events: { Go: {}, Set: {} },
+    initial: "a",
+    initialContext: { since: new Date(0) },
+    states: { a: {} },
+    transitions: [
+      { from: "a", on: "Go", guard: { name: "spoils", test: ({ since }) => since.setTime(1) === 0 }, priority: 1 },
+      { from: "a", on: "Go", guard: { name: "is as it was", test: ({ since }) => since.getTime() === 0 } },
+      {
+        from: "a",
+        on: "Set",
+        actions: [
+          {
+            update: (context) => {
+              context.since.setTime(2)
+              return context
+            }
+          }
+        ]
+      }
+    ]
+  })
+  const begun = () => Either.getOrThrow(Machine.start(dated, "k", 0))
+
+  it("is not the one of the machine, nor changed by guards and actions", () => {
+    begun().context.since.setTime(3)
+    dated.initialContext.since.setTime(3)
+    assert.deepStrictEqual(dated.initialContext, { since: new Date(0) })
+    const snapshot = begun()
+    const gone = Machine.transition(dated, snapshot, { _tag: "Go" }, 1)
+    assert.deepStrictEqual(Either.getOrThrow(gone).snapshot.context, { since: new Date(0) })
+    const set = Machine.transition(dated, snapshot, { _tag: "Set" }, 1)
+    assert.deepStrictEqual(Either.getOrThrow(set).snapshot.context, { since: new Date(2) })
+    assert.deepStrictEqual(snapshot.context, { since: new Date(0) })
+  })
+
+  it("is refused where it does not fit its schema", () => {
+    const snapshot = { ...begun(), context: { since: 5 as unknown as Date } }
+    const refused = Machine.transition(dated, snapshot, { _tag: "Go" }, 1)
+    assert.deepInclude(Either.getOrThrow(Either.flip(refused)), { _tag: "TransitionRefused", reason: "contextInvalid" })
+  })
+})
+
 /** What all of these machines have. */
 const base = {
   id: "test/small",

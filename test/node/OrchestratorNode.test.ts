@@ -1,6 +1,19 @@
 /** Executions of an orchestrator: beginning, seeing, limiting and ending them. */
 import { assert, describe, it } from "@effect/vitest"
-import { Chunk, Context, Deferred, Effect, Exit, Fiber, Layer, Option, Schema, Stream, TestClock } from "effect"
+import {
+  Chunk,
+  Context,
+  Deferred,
+  Duration,
+  Effect,
+  Exit,
+  Fiber,
+  Layer,
+  Option,
+  Schema,
+  Stream,
+  TestClock
+} from "effect"
 import { Dag, Engine, Module, NodeError, Run, RunError, RunId, Timeline } from "heddle"
 import * as OrchestratorNode from "heddle/node/OrchestratorNode"
 import { alone, Bad, engine, eventually, quiet, store } from "../run/Harness.js"
@@ -362,6 +375,12 @@ describe("a limit", () => {
         const exit = yield* Effect.exit(Effect.provide(Effect.void, live(options)))
         assert.isTrue(Exit.isFailure(exit) && /give a whole number/.test(String(exit.cause)))
       }
+      for (const poll of [0, -1, NaN, Infinity, "-1 seconds", Duration.zero, Duration.infinity] as const) {
+        const exit = yield* Effect.exit(Effect.provide(Effect.void, live({ poll })))
+        const said = Exit.isFailure(exit) ? String(exit.cause) : "built"
+        assert.include(said, `the poll of "test/Fulfil" is ${String(poll)}: give a duration`)
+      }
+      yield* Effect.provide(Effect.void, live({ poll: "1 nanos" }))
     })
   )
 })

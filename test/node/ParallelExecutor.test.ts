@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Deferred, Effect, Exit, Fiber, Layer, Schema } from "effect"
+import { Cause, Deferred, Effect, Exit, Fiber, Layer, Option, Schema } from "effect"
 import * as ComputeNode from "heddle/node/ComputeNode"
 import * as ParallelExecutor from "heddle/node/ParallelExecutor"
 import { eventually } from "../run/Harness.js"
@@ -42,6 +42,34 @@ const contract = (layer: Layer.Layer<ParallelExecutor.ParallelExecutor>) => {
         assert.include("stack" in failed ? failed.stack : "", "work.mjs")
         assert.deepInclude(yield* Effect.flip(run("rejects", { why: "so" })), { thrown: `{"why":"so"}` })
         assert.match((yield* Effect.flip(run("circular"))).message, /circular structure/)
+      })
+    )
+
+    it.effect("gives JSON as it is, but for what JSON leaves out", () =>
+      Effect.gen(function* () {
+        assert.deepStrictEqual(yield* run("json"), {
+          "": [{ list: [] }, { list: [] }],
+          bare: { here: 1 },
+          '"__proto__\u2028': [-0.5, 1e21, true, null, "\ud800\n"]
+        })
+        assert.deepStrictEqual(yield* run("getterOnce"), { reads: 1 })
+      })
+    )
+
+    it.effect("fails with what is not JSON, and says where it is", () =>
+      Effect.gen(function* () {
+        for (const kind of Schema.decodeUnknownSync(Schema.Array(Schema.String))(yield* run("notJsonKinds"))) {
+          const exit = yield* Effect.exit(run("gives", kind))
+          const failure = Exit.isFailure(exit) ? Cause.failureOption(exit.cause) : Option.none()
+          const tag = Option.map(failure, ({ _tag }) => _tag)
+          assert.deepStrictEqual(tag, Option.some("WorkerFunctionThrew"), `${kind}: ${String(exit)}`)
+        }
+        const messageOf = (kind: string) => Effect.map(Effect.flip(run("gives", kind)), ({ message }) => message)
+        assert.match(yield* messageOf("nan"), / threw: what it gave is not JSON: NaN$/)
+        assert.match(yield* messageOf("map"), /not JSON: an instance of Map$/)
+        assert.match(yield* messageOf("infinite"), /not JSON: -Infinity at 1\.n$/)
+        // it was not thrown: no error of a node is decoded of it
+        assert.notProperty(yield* Effect.flip(run("gives", "nan")), "thrown")
       })
     )
 
@@ -112,6 +140,16 @@ describe("layerWorkers", () => {
         [0, 4, 6, 8, 12, 14, 16, 20, 22]
       )
     }).pipe(Effect.provide(ParallelExecutor.layerWorkers({ size: 2 })))
+  )
+
+  it.effect("hurts the call that runs then, with a crash that an earlier one left behind, and no other", () =>
+    Effect.gen(function* () {
+      assert.strictEqual(yield* run("throwsWhenNextIsCalled"), undefined)
+      const hurt = yield* Effect.flip(run("never"))
+      assert.strictEqual(hurt._tag, "WorkerCrashed")
+      assert.match(hurt.message, /"never" .* crashed: left behind/)
+      assert.strictEqual(yield* run("double", 2), 4)
+    }).pipe(Effect.provide(ParallelExecutor.layerWorkers({ size: 1 })))
   )
 
   it.effect("stops a function that never ends when its call is interrupted", () =>

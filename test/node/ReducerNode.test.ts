@@ -25,6 +25,8 @@ import { StateStore } from "heddle/store/StateStore"
 import * as StateStoreMemory from "heddle/store/StateStoreMemory"
 import * as FaultyStateStore from "heddle/testing/FaultyStateStore"
 
+const dateOf = (millis: number) => new Date(millis)
+
 const machine = Machine.make({
   id: "test/order",
   context: Schema.Struct({ cents: Schema.Int, notes: Schema.Array(Schema.String) }),
@@ -146,6 +148,18 @@ for (const [where, live] of Object.entries(all)) {
         )
         yield* orders.send("a", { _tag: "Cancel" })
         assert.deepInclude(yield* refused({ _tag: "Note", text: "y" }), { reason: "terminal", state: "cancelled" })
+      }).pipe(Effect.provide(live))
+    )
+
+    it.effect("an event counts as it is when it is sent, not when the sending is described", () =>
+      Effect.gen(function* () {
+        const orders = yield* Orders
+        const event = { _tag: "Pay" as const, cents: 1 }
+        const sent = orders.send("late", event)
+        const can = orders.can("late", event)
+        event.cents = 0.5
+        assert.deepInclude(yield* Effect.flip(sent), { _tag: "NodeValueInvalid", value: "input" })
+        assert.deepInclude(yield* Effect.flip(can), { _tag: "NodeValueInvalid", value: "input" })
       }).pipe(Effect.provide(live))
     )
 
@@ -445,6 +459,26 @@ describe("with a store", () => {
     }).pipe(Effect.provide(MailsLive))
   )
 
+  it.scoped("an instance that cannot be read stops no other from being recovered", () =>
+    Effect.gen(function* () {
+      const store = yield* memory
+      const scope = yield* Scope.make()
+      const first = Context.get(yield* Scope.extend(Layer.build(over(store, layer)), scope), Orders)
+      for (const key of ["a", "d"]) yield* first.start(key)
+      yield* Scope.close(scope, Exit.void)
+      for (const key of ["b", "c"]) yield* store.set(`heddle/reducer/test/order:${key}`, "not json")
+      const second = Context.get(yield* Layer.build(over(store, layer)), Orders)
+      const error = yield* Effect.flip(second.recover(["a", "b", "c", "", "d"]))
+      assert.deepInclude(error, { _tag: "NodeStateUnavailable", key: "b" })
+      // the last of them is waited for all the same
+      const before = yield* store.get("heddle/reducer/test/order:d")
+      yield* TestClock.adjust("1 hour")
+      const after = yield* store.get("heddle/reducer/test/order:d")
+      assert.include(Option.getOrThrow(after).value, '"state":"expired"')
+      assert.include(Option.getOrThrow(before).value, '"state":"open"')
+    }).pipe(Effect.provide(MailsLive))
+  )
+
   it.scoped("what does not fit the machine is not read", () =>
     Effect.gen(function* () {
       const store = yield* memory
@@ -493,6 +527,138 @@ describe("with a store", () => {
       assert.strictEqual(yield* instances.size, 3)
     })
   )
+})
+
+class Visit extends Schema.Class<Visit>("test/Visit")({ at: Schema.Int }) {}
+
+const Parts = Schema.Struct({
+  since: Schema.Date,
+  tags: Schema.Set(Schema.String),
+  visits: Schema.Map({ key: Schema.String, value: Visit }),
+  bytes: Schema.Uint8ArrayFromBase64
+})
+
+/** Changes all that can be changed in a context. */
+const spoil = ({ bytes, since, tags, visits }: typeof Parts.Type): boolean => {
+  since.setTime(1e12)
+  tags.clear()
+  visits.clear()
+  bytes[0] = 9
+  return false
+}
+
+/** Its context and its intents have parts that cannot be frozen. */
+const dated = Machine.make({
+  id: "test/dated",
+  context: Parts,
+  events: { Begin: {}, Refuse: {}, Tell: {}, Tag: { tag: Schema.String }, Touch: {} },
+  intents: { Remind: { on: Schema.Date } },
+  initial: "open",
+  initialContext: {
+    since: new Date(0),
+    tags: new Set(["a"]),
+    visits: new Map([["x", new Visit({ at: 1 })]]),
+    bytes: new Uint8Array([1])
+  },
+  states: { open: { after: { delay: "1 hour", to: "open", guard: { name: "late", test: (c) => spoil(c) } } } },
+  transitions: [
+    { from: "open", on: "Begin" },
+    { from: "open", on: "Refuse", guard: { name: "spoils", test: (c) => spoil(c) } },
+    {
+      from: "open",
+      on: "Tell",
+      actions: [
+        {
+          emit: (c) => {
+            spoil(c)
+            return []
+          }
+        }
+      ]
+    },
+    { from: "open", on: "Tag", actions: [{ update: (c, { tag }) => ({ ...c, tags: new Set([...c.tags, tag]) }) }] },
+    {
+      from: "open",
+      on: "Touch",
+      guard: { name: "spoils first", test: (c) => !spoil(c) },
+      actions: [{ emit: () => ({ _tag: "Remind", on: new Date(5) }) }]
+    }
+  ]
+})
+
+class Dated extends ReducerNode.Service<Dated>()("test/Dated", { machine: dated }) {}
+
+describe("a context that is not all plain data", () => {
+  const untouched = (tags = ["a"]) => ({
+    since: new Date(0),
+    tags: new Set(tags),
+    visits: new Map([["x", new Visit({ at: 1 })]]),
+    bytes: new Uint8Array([1])
+  })
+
+  for (const [where, store] of Object.entries({ "in memory": Layer.empty, "in a store": StateStoreMemory.layer() })) {
+    it.effect(`is changed by nobody who was given it, ${where}`, () =>
+      Effect.gen(function* () {
+        const reminded: Array<number> = []
+        const live = Dated.layer({
+          retry: Schedule.recurs(2),
+          intents: ({ on }) => {
+            reminded.push(on.getTime())
+            on.setTime(1e12)
+            return reminded.length < 3 ? Effect.fail("again") : Effect.never
+          }
+        })
+        yield* Effect.gen(function* () {
+          const node = yield* Dated
+          const same = (tags?: Array<string>) =>
+            Effect.gen(function* () {
+              assert.deepStrictEqual((yield* node.get("k")).context, untouched(tags))
+              assert.deepStrictEqual((yield* node.get("never begun")).context, untouched())
+              assert.deepStrictEqual(dated.initialContext, untouched())
+            })
+          spoil(dated.initialContext)
+          yield* same()
+          spoil((yield* node.get("k")).context)
+          spoil((yield* node.start("k")).context)
+          yield* same()
+          spoil((yield* node.send("k", { _tag: "Begin" })).context)
+          assert.isFalse(yield* node.can("k", { _tag: "Refuse" }))
+          yield* Effect.flip(node.send("k", { _tag: "Refuse" }))
+          yield* same()
+          spoil((yield* node.send("k", { _tag: "Tag", tag: "b" })).context)
+          yield* same(["a", "b"])
+          for (let i = 0; i < 2; i++) {
+            const views = yield* Stream.runCollect(Stream.take(node.changes("k"), 1))
+            for (const { context } of views) spoil(context)
+          }
+          spoil(Option.getOrThrow(yield* node.snapshot("k")).context)
+          yield* same(["a", "b"])
+          yield* node.send("k", { _tag: "Tell" })
+          yield* same(["a", "b"])
+          yield* TestClock.adjust("1 hour")
+          yield* same(["a", "b"])
+
+          yield* node.send("k", { _tag: "Touch" })
+          yield* TestClock.adjust(0)
+          assert.deepStrictEqual(reminded, [5, 5, 5])
+          const pending = Option.getOrThrow(yield* node.snapshot("k")).pending
+          assert.deepStrictEqual(
+            pending.map(({ intent }) => intent.on),
+            [dateOf(5)]
+          )
+          pending[0]!.intent.on.setTime(7)
+          const again = Option.getOrThrow(yield* node.snapshot("k"))
+          assert.deepStrictEqual(again.pending[0]?.intent.on, dateOf(5))
+
+          const given = { ...again, seq: again.seq + 1, history: [] as typeof again.history }
+          yield* Effect.flip(node.restore(given))
+          spoil((yield* node.restore({ ...again, key: "other", pending: [] })).context)
+          assert.deepStrictEqual((yield* node.get("other")).context, untouched(["a", "b"]))
+          yield* same(["a", "b"])
+        }).pipe(Effect.provide(Layer.provide(live, store)))
+      })
+    )
+  }
 })
 
 describe("as a module", () => {

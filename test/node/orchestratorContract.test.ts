@@ -6,6 +6,7 @@ import * as ComputeNode from "heddle/node/ComputeNode"
 import * as Contract from "heddle/node/Contract"
 import { ContractInvalid } from "heddle/node/ContractFault"
 import * as OrchestratorNode from "heddle/node/OrchestratorNode"
+import * as DebugGuard from "heddle/run/DebugGuard"
 import { alone } from "../run/Harness.js"
 
 class Slug extends ComputeNode.Service<Slug>()("test/Slug", { input: Schema.String, output: Schema.String }) {}
@@ -64,6 +65,15 @@ describe("a workflow contract", () => {
       const error = yield* Effect.flip(Layer.build(live(first.replace("Slug", "Slag"))))
       assert.instanceOf(error, ContractInvalid)
     }).pipe(Effect.scoped)
+  )
+
+  it.effect("has the values of its executions guarded", () =>
+    Effect.gen(function* () {
+      assert.isTrue(Object.isFrozen(yield* Publish.call({ input: { title: "Hello" } })))
+    }).pipe(
+      Effect.provide(live(first)),
+      Effect.provide(DebugGuard.layer({ onViolation: (violation) => Effect.die(violation) }))
+    )
   )
 
   it.effect("is a module of another Dag", () => {

@@ -610,6 +610,59 @@ describe("a node", () => {
     })
   )
 
+  it.effect("is the same to who uses it: a class, what is inherited, private or a getter, `this`, a function", () =>
+    Effect.gen(function* () {
+      abstract class Base {
+        abstract readonly name: string
+        hello() {
+          return Effect.succeed(`hello ${this.name}`)
+        }
+      }
+      class Tally extends Base {
+        readonly name = "tally"
+        #total = 0
+        last: number | undefined = undefined
+        get total() {
+          return Effect.sync(() => this.#total)
+        }
+        add(n: number) {
+          return Effect.sync(() => (this.#total += this.last = n))
+        }
+      }
+      const literal = Object.freeze({
+        x: 1,
+        get() {
+          return Effect.succeed(this.x)
+        }
+      })
+      const double = (n: number) => Effect.succeed(n * 2)
+      const guard = Effect.provide(DebugGuard.layer({ onViolation: () => Effect.void }))
+      const scope = yield* Scope.make()
+      const bind = <S extends object>(service: S) =>
+        Scope.extend(DebugGuard.scoped("app/Any", service), scope).pipe(guard)
+      const service = new Tally()
+      const tally = yield* bind(service)
+      assert.notStrictEqual(tally, service)
+      assert.instanceOf(tally, Tally)
+      assert.strictEqual(yield* tally.add(2), 2)
+      assert.deepStrictEqual([yield* tally.total, tally.last, yield* tally.hello()], [2, 2, "hello tally"])
+      tally.last = 3
+      assert.strictEqual(service.last, 3)
+      assert.deepStrictEqual(Object.keys(tally), Object.keys(service))
+      const [bound, twice] = [yield* bind(literal), yield* bind(double)]
+      assert.deepStrictEqual([yield* bound.get(), bound.x, yield* twice(2)], [1, 1, 4])
+      // `this` is the service also for who takes a function out of it
+      const { get } = { ...bound }
+      assert.strictEqual(yield* get.call(undefined as never), 1)
+      yield* Scope.close(scope, Exit.void)
+      for (const late of [tally.add(1), tally.total, tally.hello(), bound.get(), twice(1)]) {
+        const exit = yield* Effect.exit<unknown, never, never>(late)
+        const [defect] = Exit.isFailure(exit) ? Chunk.toReadonlyArray(Cause.defects(exit.cause)) : []
+        assert.instanceOf(defect, StateViolation)
+      }
+    })
+  )
+
   it.scoped("is its service itself when the guard is off", () =>
     Effect.map(DebugGuard.scoped("app/Echo", echo), (node) => assert.strictEqual(node, echo))
   )

@@ -205,7 +205,7 @@ const who = Module.input("who", Schema.String)
 const close = Module.node("close", {
   node: Doors,
   needs: { who },
-  input: ({ who }) => ({ key: "front", event: { _tag: "Close" as const, by: who } })
+  input: ({ who }) => ({ key: "front", event: { _tag: "Close", by: who } })
 })
 const closing = Engine.execute(Dag.make("closing", { outputs: { close } }), { who: "ann" })
 same<

@@ -43,6 +43,8 @@ export const node = <
   Out,
   Er,
   SR,
+  // const: the tag of an event stays what it is
+  const V extends NoInfer<In>,
   N extends Needs = {},
   const J extends JoinRule = "allSucceeded",
   W extends AnyBranch = never,
@@ -54,7 +56,7 @@ export const node = <
     readonly needs?: N
     readonly join?: J
     readonly when?: W
-    readonly input: (needs: Values<N, J>) => NoInfer<In>
+    readonly input: (needs: Values<N, J>) => V
     readonly onFailure?: OF
     readonly limit?: string
     readonly priority?: number

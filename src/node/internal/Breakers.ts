@@ -78,7 +78,11 @@ const maxConflicts = 16
 
 export const make = (options: Options): Effect.Effect<Breakers> =>
   Effect.map(
-    Ref.make<Held>({ keys: new BreakerKeys(options.capacity), listeners: new Set(), probes: 0 }),
+    Ref.make<Held>({
+      keys: new BreakerKeys(options.capacity, options.policy.resetAfter),
+      listeners: new Set(),
+      probes: 0
+    }),
     (ref): Breakers => {
       const { backOff, owner, policy, refresh, store } = options
       const transition = (state: Breaker.State, event: Breaker.Event) => Breaker.transition(policy, state, event)
@@ -89,7 +93,7 @@ export const make = (options: Options): Effect.Effect<Breakers> =>
           Ref.modify(ref, (held) => [f(held, clock.unsafeCurrentTimeMillis()), held] as const)
         )
       const use = <A>(key: string, f: (entry: Entry, held: Held, now: number) => A): Effect.Effect<A> =>
-        access((held, now) => held.keys.use(key, (entry) => f(entry, held, now)))
+        access((held, now) => held.keys.use(key, now, (entry) => f(entry, held, now)))
 
       const become = (held: Held, key: string, entry: Entry, to: Breaker.State, at: number, elsewhere: boolean) => {
         const from = entry.base._tag

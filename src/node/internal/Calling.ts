@@ -140,7 +140,7 @@ export const make = <Self, In, Out, Er, SR, R, RR>(
       process: (input) =>
         provide(
           Effect.zipRight(
-            codec.input.encode(input),
+            Effect.suspend(() => codec.input.encode(input)),
             breaker === undefined ? call(input) : Effect.suspend(() => breaker.protect(operation(input))(call(input)))
           )
         )

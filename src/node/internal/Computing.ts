@@ -28,7 +28,7 @@ export const make = <Self, In, Out, Er, SR, R>(
         process: (value) =>
           provided(
             Effect.zipRight(
-              input.encode(value),
+              Effect.suspend(() => input.encode(value)),
               Effect.tap(computed(value), (result) => output.encode(result))
             )
           )

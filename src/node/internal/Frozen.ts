@@ -11,6 +11,13 @@ export const deep = <A>(value: A): A => {
   return value
 }
 
+/** Whether nothing of it can be changed: plain data that is frozen at every depth. */
+export const isDeep = (value: unknown): boolean => {
+  if (typeof value === "function") return false
+  if (typeof value !== "object" || value === null) return true
+  return isPlain(value) && Object.isFrozen(value) && Object.values(value).every(isDeep)
+}
+
 const isPlain = (value: unknown): value is object => {
   if (typeof value !== "object" || value === null) return false
   if (Array.isArray(value)) return true

@@ -67,7 +67,7 @@ type Any = Machine<string, Tagged, unknown, Tagged>
 
 const none: ReadonlyArray<AnyTransition> = Object.freeze([])
 
-const build = (definition: AnyDefinition): Any => {
+const build = (definition: AnyDefinition, initialContext: () => unknown): Any => {
   const states = Object.freeze(
     Object.fromEntries(Object.entries(definition.states).map(([name, state]) => [name, frozenState(state)]))
   )
@@ -88,7 +88,9 @@ const build = (definition: AnyDefinition): Any => {
     event: unionOf(definition.events),
     intent: unionOf(definition.intents ?? {}),
     initial: definition.initial,
-    initialContext: definition.initialContext,
+    get initialContext() {
+      return initialContext()
+    },
     history: definition.history ?? defaultHistory,
     states,
     transitions,
@@ -99,11 +101,16 @@ const build = (definition: AnyDefinition): Any => {
 
 export const compile = (definition: AnyDefinition): Either.Either<Any, MachineInvalid> => {
   const faults = [...MachineCheck.check(definition)]
-  const initial = Plain.copy(definition.context, definition.initialContext)
+  const initial = Either.flatMap(Plain.copy(definition.context, definition.initialContext), (context) =>
+    Plain.lend(definition.context, context)
+  )
   if (Either.isLeft(initial)) {
     faults.push(MachineFault.InvalidInitial({ path: ["initialContext"], message: initial.left }))
   }
-  const machine = build({ ...definition, initialContext: Either.getOrElse(initial, () => undefined) })
+  const machine = build(
+    definition,
+    Either.getOrElse(initial, () => () => undefined)
+  )
   if (Either.isRight(initial) && Object.hasOwn(machine.states, machine.initial)) {
     const begun = MachineStep.start(machine, "", 0)
     if (Either.isLeft(begun)) {

@@ -35,14 +35,14 @@ const failed = (asked: Asked, part: "guard" | "action", name: string, cause: unk
 const allows = (
   asked: Asked,
   guard: AnyGuard | undefined,
-  context: unknown,
+  lent: () => unknown,
   event: Tagged
 ): Either.Either<boolean, TransitionFailed> => {
   if (guard === undefined) return Either.right(true)
   return Either.flatMap(
     Either.try({
       // erasure: `make` has let a guard see only the events and contexts that it is given
-      try: () => (guard.test as (context: unknown, event: Tagged) => unknown)(context, event),
+      try: () => (guard.test as (context: unknown, event: Tagged) => unknown)(lent(), event),
       catch: (cause) => failed(asked, "guard", JSON.stringify(guard.name), cause)
     }),
     (given) =>
@@ -58,30 +58,49 @@ interface Acted<C, I> {
   readonly intents: ReadonlyArray<Issued<I>>
 }
 
+/** Gives the context out to guards and actions: what one of them does to it is seen by no other, and not kept. */
+const lend = <S extends string, Ev extends Tagged, C, I extends Tagged>(
+  machine: Machine<S, Ev, C, I>,
+  snapshot: Snapshot<S, C, I>,
+  event: Tagged
+): Either.Either<() => C, StepError> => {
+  const lent = Plain.lend(machine.context, snapshot.context)
+  return Either.isRight(lent) ? Either.right(lent.right) : refuse(asked(snapshot, event), "contextInvalid", lent.left)
+}
+
 /** Runs the actions one after the other, and looks at what they gave once they all have run. */
 const act = <S extends string, Ev extends Tagged, C, I extends Tagged>(
   machine: Machine<S, Ev, C, I>,
   snapshot: Snapshot<S, C, I>,
+  lent: () => C,
   seq: number,
   event: Tagged,
   actions: ReadonlyArray<AnyAction>
 ): Either.Either<Acted<C, I>, StepError> => {
   const about = asked(snapshot, event)
-  let context = snapshot.context
+  let context: C | undefined
+  let isUpdated = false
+  // what `emit` does to a context is not kept unless an `update` gave it
+  const given = () => (isUpdated ? (context as C) : lent())
   const emitted: Array<I> = []
   for (const [index, { emit, name, update }] of actions.entries()) {
     try {
       // erasure, as for guards
-      if (update !== undefined) context = (update as (context: C, event: Tagged) => C)(context, event)
+      if (update !== undefined) {
+        context = (update as (context: C, event: Tagged) => C)(given(), event)
+        isUpdated = true
+      }
       if (emit !== undefined) {
-        const given = (emit as (context: C, event: Tagged) => I | ReadonlyArray<I>)(context, event)
-        for (const intent of Array.isArray(given) ? (given as ReadonlyArray<I>) : [given as I]) emitted.push(intent)
+        const intents = (emit as (context: C, event: Tagged) => I | ReadonlyArray<I>)(given(), event)
+        for (const intent of Array.isArray(intents) ? (intents as ReadonlyArray<I>) : [intents as I])
+          emitted.push(intent)
       }
     } catch (cause) {
       return Either.left(failed(about, "action", name === undefined ? `${index + 1}` : JSON.stringify(name), cause))
     }
   }
-  const copied = context === snapshot.context ? Either.right(context) : Plain.copy(machine.context, context)
+  const next = isUpdated ? (context as C) : snapshot.context
+  const copied = next === snapshot.context ? Either.right(next) : Plain.copy(machine.context, next)
   if (Either.isLeft(copied)) return refuse(about, "contextInvalid", copied.left)
   const intents: Array<Issued<I>> = []
   for (const [index, given] of emitted.entries()) {
@@ -115,7 +134,7 @@ export const start = <S extends string, Ev extends Tagged, C, I extends Tagged>(
   }
   const event: Occurrence = { _tag: "@start" }
   return Either.map(
-    act(machine, empty, 0, event, machine.states[machine.initial].entry ?? []),
+    act(machine, empty, () => machine.initialContext, 0, event, machine.states[machine.initial].entry ?? []),
     ({ context, intents }) => Object.freeze({ ...empty, context, pending: Object.freeze(intents) })
   )
 }
@@ -124,6 +143,7 @@ export const start = <S extends string, Ev extends Tagged, C, I extends Tagged>(
 const take = <S extends string, Ev extends Tagged, C, I extends Tagged>(
   machine: Machine<S, Ev, C, I>,
   snapshot: Snapshot<S, C, I>,
+  lent: () => C,
   event: Tagged,
   at: number,
   { actions = [], to }: { readonly actions?: ReadonlyArray<AnyAction> | undefined; readonly to?: string | undefined }
@@ -135,7 +155,7 @@ const take = <S extends string, Ev extends Tagged, C, I extends Tagged>(
     to === undefined
       ? actions
       : [...(machine.states[snapshot.state].exit ?? []), ...actions, ...(machine.states[state].entry ?? [])]
-  return Either.map(act(machine, snapshot, seq, event, all), ({ context, intents }) => {
+  return Either.map(act(machine, snapshot, lent, seq, event, all), ({ context, intents }) => {
     const ids = Object.freeze(intents.map(({ id }) => id))
     const entry: Entry = Object.freeze({ seq, at, event: event._tag, from: snapshot.state, to: state, intents: ids })
     const remembered = [...snapshot.history, entry]
@@ -159,11 +179,13 @@ export const transition = <S extends string, Ev extends Tagged, C, I extends Tag
 ): Either.Either<Step<S, C, I>, StepError> => {
   const about = asked(snapshot, event)
   if (machine.states[snapshot.state].kind === "terminal") return refuse(about, "terminal")
+  const lent = lend(machine, snapshot, event)
+  if (Either.isLeft(lent)) return Either.left(lent.left)
   const refused: Array<string> = []
   for (const candidate of machine.candidates(snapshot.state, event._tag)) {
-    const allowed = allows(about, candidate.guard, snapshot.context, event)
+    const allowed = allows(about, candidate.guard, lent.right, event)
     if (Either.isLeft(allowed)) return Either.left(allowed.left)
-    if (allowed.right) return take(machine, snapshot, event, at, candidate)
+    if (allowed.right) return take(machine, snapshot, lent.right, event, at, candidate)
     refused.push(candidate.guard!.name)
   }
   return refused.length === 0 ? refuse(about, "noTransition") : refuse(about, "guards", "", refused)
@@ -187,8 +209,10 @@ export const elapse = <S extends string, Ev extends Tagged, C, I extends Tagged>
   const { after } = machine.states[snapshot.state]
   const step: Either.Either<Step<S, C, I>, StepError> = after === undefined
     ? refuse(about, "noTransition")
-    : Either.flatMap(allows(about, after.guard, snapshot.context, event), (allowed) =>
-        allowed ? take(machine, snapshot, event, at, after) : refuse(about, "guards", "", [after.guard!.name])
+    : Either.flatMap(lend(machine, snapshot, event), (lent) =>
+        Either.flatMap(allows(about, after.guard, lent, event), (allowed) =>
+          allowed ? take(machine, snapshot, lent, event, at, after) : refuse(about, "guards", "", [after.guard!.name])
+        )
       )
   // what was refused is not asked again
   const stays = () => Object.freeze({ ...snapshot, due: null })

@@ -38,6 +38,15 @@ const limitOf = (node: string, name: string, value: number, least: number) =>
     ? Effect.succeed(value)
     : Effect.dieMessage(`the ${name} of "${node}" is ${value}: give a whole number of at least ${least}`)
 
+const pollOf = (node: string, given: Duration.DurationInput) => {
+  const poll = Duration.decode(given)
+  return Duration.isFinite(poll) && Duration.greaterThan(poll, Duration.zero)
+    ? Effect.succeed(poll)
+    : Effect.dieMessage(
+        `the poll of "${node}" is ${String(given)}: give a duration that is longer than zero, and finite`
+      )
+}
+
 /** How a run ended that has no outputs; undefined for what is not such an end of this run. */
 const reasonOf = (id: RunId, error: unknown): FailureReason | undefined => {
   if (!(error instanceof Error) || !("runId" in error) || error.runId !== id) return undefined
@@ -88,7 +97,7 @@ export const make = <O, I, E, R>(
     const concurrency = options.concurrency === "unbounded" ? Infinity : options.concurrency
     if (concurrency !== Infinity) yield* limitOf(node, "concurrency", concurrency, 1)
     yield* limitOf(node, "maxWaiting", options.maxWaiting, 0)
-    const poll = Duration.decode(options.poll)
+    const poll = yield* pollOf(node, options.poll)
     const whole = yield* Effect.orDie(DagDescription.make(dag))
     const description = { ...whole, steps: new Map(Array.from(whole.steps).filter(([name]) => shown(name))) }
     const engine = yield* Engine.Engine

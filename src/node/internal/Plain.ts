@@ -27,6 +27,23 @@ export const decode = <A>(schema: ValueSchema<A>, encoded: unknown): Either.Eith
     Either.mapBoth({ onLeft: faultsOf, onRight: Frozen.deep })
   )
 
+/**
+ * Gives the value out, as often as it is asked, so that nobody can change the one that is kept: itself where all of it is
+ * plain data that is frozen, else a new copy each time. Left is what does not fit the schema.
+ */
+export const lend = <A>(schema: ValueSchema<A>, value: A): Either.Either<() => A, string> =>
+  Frozen.isDeep(value)
+    ? Either.right(() => value)
+    : Either.flatMap(encode(schema, value), (text) => {
+        const again = () => decode(schema, JSON.parse(text))
+        // the first time says whether it can be read at all
+        return Either.map(again(), () => () => Either.getOrThrowWith(again(), (faults) => new Error(faults)))
+      })
+
+/** One that is given out of a value that is known to fit. */
+export const lent = <A>(schema: ValueSchema<A>, value: A): A =>
+  Frozen.isDeep(value) ? value : Either.getOrThrowWith(copy(schema, value), (faults) => new Error(faults))
+
 /** The value as a restart would read it: nobody else has it, and plain data in it is frozen. */
 export const copy = <A>(schema: ValueSchema<A>, value: A): Either.Either<A, string> =>
   Either.flatMap(encode(schema, value), (text) => decode(schema, JSON.parse(text)))

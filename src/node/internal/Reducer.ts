@@ -2,6 +2,7 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import type * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
@@ -51,7 +52,9 @@ export const make = <S extends string, Ev extends Tagged, C, I extends Tagged, R
     const perform = (key: string, { id, intent }: Issued<unknown>): Effect.Effect<void> =>
       Effect.suspend(() =>
         // erasure: instances have intents of this machine only
-        intents === undefined ? Effect.void : withServices(intents(intent as I, { id, key }))
+        intents === undefined
+          ? Effect.void
+          : withServices(intents(Plain.lent(machine.intent, intent as I), { id, key }))
       ).pipe(
         Effect.retry(retry),
         Effect.matchCauseEffect({
@@ -84,7 +87,8 @@ export const make = <S extends string, Ev extends Tagged, C, I extends Tagged, R
       })
     }
 
-    const viewOf = ({ context, seq, state }: Snap): Instance.View<S, C> => Object.freeze({ state, context, seq })
+    const viewOf = ({ context, seq, state }: Snap): Instance.View<S, C> =>
+      Object.freeze({ state, context: Plain.lent(machine.context, context), seq })
 
     const counted = (from: S, to: S) =>
       Effect.sync(() => {
@@ -123,7 +127,7 @@ export const make = <S extends string, Ev extends Tagged, C, I extends Tagged, R
       isRecovery?: boolean
     ) =>
       Effect.flatMap(
-        Either.mapLeft(Plain.copy(Key, key), (faults) => invalid(`at key: ${faults}`)),
+        Effect.suspend(() => Either.mapLeft(Plain.copy(Key, key), (faults) => invalid(`at key: ${faults}`))),
         (key) => instances.change(key, ask(f), isRecovery)
       )
 
@@ -135,7 +139,7 @@ export const make = <S extends string, Ev extends Tagged, C, I extends Tagged, R
       })
 
     // the caller may change the event that it has while this one waits
-    const valid = (send: Instance.Send<Ev>) => Either.mapLeft(Plain.copy(input, send), invalid)
+    const valid = (send: Instance.Send<Ev>) => Effect.suspend(() => Either.mapLeft(Plain.copy(input, send), invalid))
 
     const process = (send: Instance.Send<Ev>) =>
       Effect.flatMap(valid(send), ({ event, key }) =>
@@ -160,12 +164,16 @@ export const make = <S extends string, Ev extends Tagged, C, I extends Tagged, R
     const restore = (given: Snap) => {
       const refuse = (reason: SnapshotRefused["reason"], faults: string) =>
         new SnapshotRefused({ machine: machine.id, key: given.key, reason, faults })
-      return Plain.copy(schema, given).pipe(
-        Either.filterOrLeft(
-          (snapshot) => MachineSnapshot.faultOf(machine, snapshot) === undefined,
-          (snapshot) => MachineSnapshot.faultOf(machine, snapshot)!
-        ),
-        Either.mapLeft((faults) => refuse("invalid", faults)),
+      const copied = Effect.suspend(() =>
+        Plain.copy(schema, given).pipe(
+          Either.filterOrLeft(
+            (snapshot) => MachineSnapshot.faultOf(machine, snapshot) === undefined,
+            (snapshot) => MachineSnapshot.faultOf(machine, snapshot)!
+          ),
+          Either.mapLeft((faults) => refuse("invalid", faults))
+        )
+      )
+      return copied.pipe(
         Effect.flatMap((snapshot) =>
           asking(
             snapshot.key,
@@ -233,18 +241,24 @@ export const make = <S extends string, Ev extends Tagged, C, I extends Tagged, R
           key,
           answer((now) => now?.history ?? [])
         ),
-      snapshot: (key) => asking(key, answer(Option.fromNullable)),
+      snapshot: (key) =>
+        asking(
+          key,
+          answer((now) => Option.map(Option.fromNullable(now), (now) => Plain.lent(schema, now)))
+        ),
       restore,
       recover: (keys) =>
-        Effect.forEach(
-          keys,
-          (key) =>
-            asking(
-              key,
-              answer(() => undefined),
-              true
-            ),
-          { discard: true }
+        Effect.flatMap(
+          Effect.forEach(keys, (key) =>
+            Effect.exit(
+              asking(
+                key,
+                answer(() => undefined),
+                true
+              )
+            )
+          ),
+          (exits) => exits.find(Exit.isFailure) ?? Exit.void
         ),
       changes: (key) =>
         Stream.unwrap(

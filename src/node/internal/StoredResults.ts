@@ -66,8 +66,9 @@ export const make = (store: typeof StateStore.StateStore.Service, options: Optio
   const nodeMark = (node: string) => `${prefix}/node/${CanonicalJson.hash(node)}`
   const keyOf = ({ key }: Place) => `${prefix}/result/${key}`
 
+  /** Also where the store cannot be interrupted: then it is left behind. */
   const inTime = <A>(operation: string, effect: Effect.Effect<A, StoreError>): Effect.Effect<A, StoreError> =>
-    Effect.timeoutFail(effect, {
+    Effect.timeoutFail(Effect.interruptible(Effect.disconnect(effect)), {
       duration: Duration.millis(patience),
       onTimeout: () =>
         new StoreError({

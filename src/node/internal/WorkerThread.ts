@@ -35,6 +35,63 @@ const answerSource = `async (call, load) => {
       return null
     }
   }
+  // in one pass: a getter, or a toJSON, has no chance to give JSON.stringify something else than what was looked at
+  const enclosing = new Set()
+  const path = []
+  const refuse = (what) => {
+    throw new TypeError("what it gave is not JSON: " + what + (path.length === 0 ? "" : " at " + path.join(".")))
+  }
+  const below = (key, value) => {
+    path.push(key)
+    const text = strictJsonOf(value)
+    path.pop()
+    return text
+  }
+  const membersOf = (value, prototype) => {
+    if (Array.isArray(value) && prototype === Array.prototype) {
+      let items = ""
+      for (let at = 0; at < value.length; at++) items += (at === 0 ? "" : ",") + below(at, value[at])
+      return "[" + items + "]"
+    }
+    if (Array.isArray(value) || (prototype !== Object.prototype && prototype !== null)) {
+      return refuse("an instance of " + (prototype?.constructor?.name || "a class"))
+    }
+    if (Object.getOwnPropertySymbols(value).length > 0) return refuse("an object with a symbol as key")
+    if (Object.hasOwn(value, "toJSON") && typeof value.toJSON === "function") return refuse("an object with toJSON")
+    let members = ""
+    for (const key of Object.keys(value)) {
+      const member = value[key]
+      if (member === undefined) continue
+      members += (members === "" ? "" : ",") + JSON.stringify(key) + ":" + below(key, member)
+    }
+    return "{" + members + "}"
+  }
+  const strictJsonOf = (value) => {
+    switch (typeof value) {
+      case "string":
+        return JSON.stringify(value)
+      case "boolean":
+        return String(value)
+      case "number":
+        return Number.isFinite(value) ? String(value) : refuse(String(value))
+      case "undefined":
+        return refuse("undefined")
+      case "object": {
+        if (value === null) return "null"
+        if (enclosing.has(value)) return refuse("a circular structure")
+        enclosing.add(value)
+        const text = membersOf(value, Object.getPrototypeOf(value))
+        enclosing.delete(value)
+        return text
+      }
+      default:
+        return refuse("a " + typeof value)
+    }
+  }
+  const threw = (error, thrown) => {
+    const stack = error instanceof Error && typeof error.stack === "string" ? error.stack : null
+    return { _tag: "Threw", detail: detailOf(error), thrown, stack }
+  }
   let run
   try {
     const module = await load(call.url)
@@ -46,12 +103,16 @@ const answerSource = `async (call, load) => {
   } catch (error) {
     return { _tag: "Missing", detail: detailOf(error) }
   }
+  let output
   try {
-    const output = await run(call.input === null ? undefined : JSON.parse(call.input))
-    return { _tag: "Gave", output: JSON.stringify(output) ?? null }
+    output = await run(call.input === null ? undefined : JSON.parse(call.input))
   } catch (error) {
-    const stack = error instanceof Error && typeof error.stack === "string" ? error.stack : null
-    return { _tag: "Threw", detail: detailOf(error), thrown: jsonOf(error), stack }
+    return threw(error, jsonOf(error))
+  }
+  try {
+    return { _tag: "Gave", output: output === undefined ? null : strictJsonOf(output) }
+  } catch (error) {
+    return threw(error, null)
   }
 }`
 
