@@ -906,7 +906,7 @@ it.layer(Layer.provide(Heddle.layerMemory, DebugGuard.layer({ onViolation: () =>
           return Effect.map(Effect.exit(Engine.execute(Dag.make("d", { outputs: { culprit } }), {})), inExit)
         }
         assert.deepStrictEqual(yield* run(() => {}), [])
-        assert.strictEqual(seen, value)
+        assert.isTrue(Object.is(seen, value))
         if (picked === undefined) return
         const found = yield* run(picked.change)
         assert.lengthOf(found, 1)
