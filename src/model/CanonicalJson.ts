@@ -44,8 +44,15 @@ const below = (walk: Walk, key: string | number): undefined => {
   return undefined
 }
 
-// In the language since ES2024 and in Node 20; the `lib` of this project is older.
-const isWellFormed = (text: string): boolean => (text as string & { isWellFormed(): boolean }).isWellFormed()
+/**
+ * Whether a text has no lone surrogate: others have no UTF-8, and cannot be stored as they are.
+ *
+ * @since 0.1.0
+ * @category predicates
+ */
+export const isWellFormed = (text: string): boolean =>
+  // in the language since ES2024 and in Node 20; the `lib` of this project is older
+  (text as string & { isWellFormed(): boolean }).isWellFormed()
 
 const string = (text: string, walk: Walk): string | undefined => {
   // Short plain text, such as keys, ids and tags, is cheaper to look at here than to hand over.

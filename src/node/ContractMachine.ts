@@ -146,5 +146,6 @@ export const makeEither = (contract: StateMachineContract): Either.Either<Contra
       // the same
     })) as unknown as Machine.Definition<string, Json, Machine.Tags, Machine.Tags>["transitions"]
   }
+  // the contract was made of data: its machine has these types, whatever its names are
   return Machine.makeEither(definition) as unknown as Either.Either<ContractMachine, Machine.MachineInvalid>
 }

@@ -6,23 +6,14 @@ import type { ErasedSchema } from "../../dag/Definition.js"
 import type { Node } from "../../dag/Node.js"
 import * as CanonicalJson from "../../model/CanonicalJson.js"
 import { NodeValueInvalid } from "../../model/NodeError.js"
+import type { Fault } from "../../model/RunError.js"
+import * as Faults from "./Faults.js"
 
 /** null stands for `undefined`, which JSON does not have. */
 export type Text = string | null
 
-interface Fault {
-  readonly path: ReadonlyArray<PropertyKey>
-  readonly message: string
-}
-
 const refused = (node: string, value: "input" | "output", faults: ReadonlyArray<Fault>) =>
-  new NodeValueInvalid({
-    node,
-    value,
-    faults: faults
-      .map(({ message, path }) => (path.length === 0 ? message : `at ${path.map(String).join(".")}: ${message}`))
-      .join("; ")
-  })
+  new NodeValueInvalid({ node, value, faults: Faults.text(faults) })
 
 /** The schema of a node's input or output. `R`: what it requires. */
 export interface Codec<A, R> {
@@ -53,12 +44,10 @@ export const make = <A, R>(node: string, which: "input" | "output", schema: Eras
   return codec as Codec<A, R>
 }
 
-const codecs = <Self, In, Out, Er, SR>(node: Node<Self, In, Out, Er, SR>) => ({
+export const ofNode = <Self, In, Out, Er, SR>(node: Node<Self, In, Out, Er, SR>) => ({
   input: make<In, SR>(node.key, "input", node.description.input),
   output: make<Out, SR>(node.key, "output", node.description.output)
 })
-
-export const ofNode = codecs
 
 /** What a result is kept under: a text that is different for every node, version and input. */
 export const keyOf = (node: string, version: string | undefined, input: Text): string =>

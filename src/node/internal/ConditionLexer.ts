@@ -1,4 +1,5 @@
 /** The words of conditions. */
+import { isWellFormed } from "../../model/CanonicalJson.js"
 
 /** Where a text is no condition, and why. */
 export interface ConditionFault {
@@ -78,9 +79,6 @@ const unescape = (text: string): string | undefined => {
   })
   return good ? value : undefined
 }
-
-// In the language since ES2024 and in Node 20; the `lib` of this project is older.
-const isWellFormed = (text: string): boolean => (text as string & { isWellFormed(): boolean }).isWellFormed()
 
 const at = (pattern: RegExp, text: string, position: number): string | undefined => {
   pattern.lastIndex = position

@@ -1,5 +1,6 @@
 /** From the text of a contract to its value, and where in the text each part of it is. */
 import * as Yaml from "yaml"
+import { isWellFormed } from "../../model/CanonicalJson.js"
 import { type ContractFault, type Path, Problem } from "../ContractFault.js"
 import type { Json } from "../Json.js"
 
@@ -36,9 +37,6 @@ type Found = { readonly json: Json; readonly located: Located }
 class Stop {
   constructor(readonly fault: ContractFault) {}
 }
-
-// In the language since ES2024 and in Node 20; the `lib` of this project is older.
-const isWellFormed = (text: string): boolean => (text as string & { isWellFormed(): boolean }).isWellFormed()
 
 const byteLength = (text: string): number => new TextEncoder().encode(text).length
 

@@ -1,10 +1,8 @@
 /** What is wrong with the definition of a machine, all of it at once. */
 import type { AnyDefinition, AnyTransition } from "../MachineDefinition.js"
 import { MachineFault, type Path } from "../MachineError.js"
+import { isWellFormed } from "../../model/CanonicalJson.js"
 import * as Millis from "../../model/Millis.js"
-
-// In the language since ES2024 and in Node 20; the `lib` of this project is older.
-const isWellFormed = (text: string): boolean => (text as string & { isWellFormed(): boolean }).isWellFormed()
 
 const nameFaults = (path: Path, name: string, reserved: (name: string) => string | undefined) => {
   const reason =

@@ -3,12 +3,11 @@ import * as Either from "effect/Either"
 import * as ParseResult from "effect/ParseResult"
 import type { ValueSchema } from "../../dag/Node.js"
 import * as CanonicalJson from "../../model/CanonicalJson.js"
+import * as Faults from "./Faults.js"
 import * as Frozen from "./Frozen.js"
 
 const faultsOf = (issue: ParseResult.ParseIssue): string =>
-  ParseResult.ArrayFormatter.formatIssueSync(issue)
-    .map(({ message, path }) => (path.length === 0 ? message : `at ${path.map(String).join(".")}: ${message}`))
-    .join("; ")
+  Faults.text(ParseResult.ArrayFormatter.formatIssueSync(issue))
 
 /** The canonical text of a value, or what does not fit the schema. */
 export const encode = <A>(schema: ValueSchema<A>, value: A): Either.Either<string, string> =>

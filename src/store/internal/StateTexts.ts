@@ -2,11 +2,9 @@
  * Which keys and values a `StateStore` takes.
  */
 import * as Effect from "effect/Effect"
+import { isWellFormed } from "../../model/CanonicalJson.js"
 import { StoreError } from "../../model/StoreError.js"
 import { maxKeyBytes } from "../StateStore.js"
-
-// In the language since ES2024 and in Node 20; the `lib` of this project is older.
-const isWellFormed = (text: string): boolean => (text as string & { isWellFormed(): boolean }).isWellFormed()
 
 // A unit of UTF-16 is at most three bytes of UTF-8.
 const isTooLong = (key: string): boolean =>
