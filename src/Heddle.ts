@@ -14,6 +14,7 @@ import * as RunLease from "./state/RunLease.js"
 import * as Signals from "./state/Signals.js"
 import * as StateWriter from "./state/StateWriter.js"
 import * as Timeline from "./state/Timeline.js"
+import type { LeaseStore } from "./store/LeaseStore.js"
 import type { RunStore } from "./store/RunStore.js"
 import * as RunStoreMemory from "./store/RunStoreMemory.js"
 import * as RunStoreSqlite from "./store/RunStoreSqlite.js"
@@ -29,6 +30,15 @@ export interface Options<D extends ReadonlyArray<Dag.Any> = readonly []> {
   readonly writer?: Partial<StateWriter.Options>
   readonly lease?: Partial<RunLease.Options>
 }
+
+const over = <R, const D extends ReadonlyArray<Dag.Any>>(
+  lease: Layer.Layer<RunLease.RunLease, never, R>,
+  options: Options<D>
+) =>
+  Engine.layer(options.engine).pipe(
+    Layer.provide(Layer.mergeAll(lease, Signals.layer, Retention.layer)),
+    Layer.provideMerge(Layer.merge(StateWriter.layer(options.writer), Timeline.layer))
+  )
 
 /**
  * An engine over any store, with the writer and the reader that it has: `StateWriter` also keeps state of your own, and
@@ -52,10 +62,35 @@ export interface Options<D extends ReadonlyArray<Dag.Any> = readonly []> {
 export const layer = <const D extends ReadonlyArray<Dag.Any> = readonly []>(
   options: Options<D> = {}
 ): Layer.Layer<Engine.Engine | StateWriter.StateWriter | Timeline.Timeline, never, RunStore | Engine.Requirements<D>> =>
-  Engine.layer(options.engine).pipe(
-    Layer.provide(Layer.mergeAll(RunLease.layer(options.lease), Signals.layer, Retention.layer)),
-    Layer.provideMerge(Layer.merge(StateWriter.layer(options.writer), Timeline.layer))
-  )
+  over(RunLease.layer(options.lease), options)
+
+/**
+ * An engine over any store that drives a run only while it has the run's lease in a `LeaseStore`, wherever that keeps it:
+ * see `RunLease.layerLeased`. All processes over one `RunStore` use the same `LeaseStore`.
+ *
+ * @example
+ * ```ts
+ * import { Heddle } from "heddle"
+ * import * as LeaseStoreSqlite from "heddle/store/LeaseStoreSqlite"
+ * import * as RunStoreSqlite from "heddle/store/RunStoreSqlite"
+ * import { Layer } from "effect"
+ *
+ * const HeddleLive = Heddle.layerLeased({ lease: { owner: "worker-1", expiry: "10 seconds" } }).pipe(
+ *   Layer.provide(LeaseStoreSqlite.layer({ filename: "leases.db" })),
+ *   Layer.provide(RunStoreSqlite.layer({ filename: "heddle.db" }))
+ * )
+ * ```
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerLeased = <const D extends ReadonlyArray<Dag.Any> = readonly []>(
+  options: Options<D> = {}
+): Layer.Layer<
+  Engine.Engine | StateWriter.StateWriter | Timeline.Timeline,
+  never,
+  RunStore | LeaseStore | Engine.Requirements<D>
+> => over(RunLease.layerLeased(options.lease), options)
 
 /**
  * An engine over a store in memory: the same behaviour as with a file, gone with the process. Runs are `buffered` unless

@@ -62,16 +62,28 @@ export * as Engine from "./run/Engine.js"
 export * as Run from "./run/Run.js"
 /** The progress of a run on a terminal or in a log. */
 export * as Progress from "./run/Progress.js"
+/** Who may use a resource now. */
+export * as Lease from "./state/Lease.js"
+/** State that is what its events have made of it. */
+export * as Aggregate from "./state/Aggregate.js"
+/** Time travel over aggregates. */
+export * as AggregateTimeline from "./state/AggregateTimeline.js"
 /** How long runs that have ended are kept. */
 export * as Retention from "./state/Retention.js"
 /** Who drives a run. */
 export * as RunLease from "./state/RunLease.js"
+/** Typed values in a store of state. */
+export * as SchemaStore from "./state/SchemaStore.js"
 /** What runs are told from outside. */
 export * as Signals from "./state/Signals.js"
 /** The queue and the one fiber behind it that write what runs did. */
 export * as StateWriter from "./state/StateWriter.js"
 /** What is stored of runs, for those who read. */
 export * as Timeline from "./state/Timeline.js"
+/** The port behind which leases are kept. */
+export * as LeaseStore from "./store/LeaseStore.js"
+/** The port behind which events are kept. */
+export * as EventStore from "./store/EventStore.js"
 /** The port behind which runs are kept. */
 export * as RunStore from "./store/RunStore.js"
 /** The port behind which state is kept by key. */

@@ -40,7 +40,7 @@ export class InputInvalid extends Data.TaggedError("InputInvalid")<{
 }
 
 /**
- * A run with this id exists, with another Dag or other inputs, or it was to be that of a rerun. Nothing has run; choose
+ * A run with this id exists, with another Dag or other inputs, or it was to be that of a rerun or a fork. Nothing has run; choose
  * another id.
  *
  * @since 0.1.0
@@ -51,7 +51,7 @@ export class RunConflict extends Data.TaggedError("RunConflict")<{
   readonly differs: "dag" | "input" | "origin"
 }> {
   override get message() {
-    const how = { dag: " with another Dag", input: " with other inputs", origin: " and is not this rerun" }
+    const how = { dag: " with another Dag", input: " with other inputs", origin: " and is not this rerun or fork" }
     return `run "${this.runId}" exists${how[this.differs]}: choose another id`
   }
 }

@@ -8,9 +8,10 @@ import * as Data from "effect/Data"
 /**
  * A store could not do what it was asked.
  *
- * - `reason`: `busy` (locked by another process) or `unavailable` (the connection was lost): trying again helps; `foreign` (not a database of Heddle's),
- *   `corrupt` (damaged or not a database at all), `newer` (written by a later release), `full` (no space left),
- *   `closed` (the store's scope has ended) or `failed` (anything else: see `cause`)
+ * - `reason`: `busy` (others had it, and nothing was done) or `unavailable` (the connection was lost, and what was asked may
+ *   have been done): trying again helps; `foreign` (not a database of Heddle's), `corrupt` (damaged or not a database at
+ *   all), `newer` (written by a later release), `full` (no space left), `closed` (the store's scope has ended) or
+ *   `failed` (anything else: see `cause`)
  * - `location`: the file or the server; `operation`: the method of the store
  *
  * @since 0.1.0

@@ -98,10 +98,10 @@ export interface Instances<
   /**
    * Takes instances up that a process has left: timed transitions that are due are taken, and those that will be are
    * waited for; intents that are pending are done. It ends when the intents were begun. Every key is tried: when some could
-   * not be taken up, it fails with the first failure, after all others were. A store has no list of its keys: whoever
-   * needs all instances taken up at once keeps one.
+   * not be taken up, it fails with the first failure, after all others were. Without keys it takes up all instances that the
+   * store has, or that are in memory where there is none.
    */
-  readonly recover: (keys: Iterable<string>) => Effect.Effect<void, NodeStateUnavailable | NodeValueInvalid>
+  readonly recover: (keys?: Iterable<string>) => Effect.Effect<void, NodeStateUnavailable | NodeValueInvalid>
 
   /**
    * What the instance is, and then is, each time that it has taken transitions: the latest, for a consumer that is slow.

@@ -3,91 +3,54 @@
  *
  * @since 0.1.0
  */
-import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 import type * as Dag from "../dag/Dag.js"
 import type * as Module from "../dag/Module.js"
-import type { UnknownRun } from "../model/RunError.js"
 import type { RunId } from "../model/RunId.js"
-import type { RunSnapshot } from "../model/RunSnapshot.js"
 import type { StoreError } from "../model/StoreError.js"
 import type { Policy, Retention } from "../state/Retention.js"
 import type { RunLease } from "../state/RunLease.js"
 import type { Signals } from "../state/Signals.js"
 import type { StateWriter } from "../state/StateWriter.js"
-import type { DeadLetter, RunFilter, RunSummary, Storage, Timeline } from "../state/Timeline.js"
-import type { CancelError, Handle, RerunError, ResumeError, RunError, SignalError, StartError } from "./Handle.js"
+import type { Timeline } from "../state/Timeline.js"
+import type {
+  CancelError,
+  ForkError,
+  Handle,
+  RerunError,
+  ResumeError,
+  RunError,
+  SignalError,
+  StartError,
+  SubmitError
+} from "./Handle.js"
 import { defaults, type Options } from "./EngineOptions.js"
+import { Engine } from "./EngineService.js"
 import * as EngineService from "./internal/EngineService.js"
 import type { Recovery } from "./Recovery.js"
 import type { RunEvent } from "./RunEvent.js"
-import type { RerunOptions, RunOptions } from "./RunOptions.js"
+import type { ForkOptions, RerunOptions, RunOptions } from "./RunOptions.js"
 
 export type { Durability, RunPolicy } from "../model/RunPolicy.js"
-export type { CancelError, Handle, RerunError, ResumeError, RunError, SignalError, StartError } from "./Handle.js"
+export type {
+  CancelError,
+  ForkError,
+  Handle,
+  RerunError,
+  ResumeError,
+  RunError,
+  SignalError,
+  StartError,
+  SubmitError
+} from "./Handle.js"
+export { Engine } from "./EngineService.js"
 export { defaults, type Options, type RetentionOptions } from "./EngineOptions.js"
+export * from "./Inspection.js"
 export type { Recovery } from "./Recovery.js"
 export type * from "./RunEvent.js"
-export type { RerunOptions, RunOptions } from "./RunOptions.js"
-
-/**
- * Drives runs. Runs belong to the engine's scope: when it closes they are cut off, and can be resumed.
- *
- * @since 0.1.0
- * @category services
- */
-export class Engine extends Context.Tag("heddle/run/Engine")<
-  Engine,
-  {
-    readonly start: <O, I, E, R>(
-      dag: Dag.Dag<O, I, E, R>,
-      input: NoInfer<I>,
-      options?: RunOptions
-    ) => Effect.Effect<Handle<O, E>, StartError, R>
-    readonly execute: <O, I, E, R>(
-      dag: Dag.Dag<O, I, E, R>,
-      input: NoInfer<I>,
-      options?: RunOptions
-    ) => Effect.Effect<O, E | RunError | StartError, R>
-    readonly resume: <O, I, E, R>(
-      dag: Dag.Dag<O, I, E, R>,
-      runId: RunId,
-      options?: Omit<RunOptions, "runId">
-    ) => Effect.Effect<O, E | RunError | ResumeError, R>
-    readonly rerun: <O, I, E, R>(
-      dag: Dag.Dag<O, I, E, R>,
-      runId: RunId,
-      options: RerunOptions
-    ) => Effect.Effect<O, E | RunError | RerunError, R>
-    readonly stream: <O, I, E, R>(
-      dag: Dag.Dag<O, I, E, R>,
-      input: NoInfer<I>,
-      options?: RunOptions
-    ) => Stream.Stream<RunEvent, E | RunError | StartError, R>
-    readonly watch: (
-      runId: RunId,
-      options?: { readonly fromSequence?: number }
-    ) => Stream.Stream<RunEvent, UnknownRun | StoreError>
-    readonly signal: <A>(
-      runId: RunId,
-      signal: Module.AnySignal<A>,
-      value: NoInfer<A>,
-      options?: { readonly within?: string }
-    ) => Effect.Effect<void, SignalError>
-    readonly cancel: <O, I, E, R>(dag: Dag.Dag<O, I, E, R>, runId: RunId) => Effect.Effect<void, CancelError, R>
-    readonly get: (runId: RunId) => Effect.Effect<RunSnapshot, UnknownRun | StoreError>
-    readonly list: (filter?: RunFilter) => Effect.Effect<ReadonlyArray<RunSummary>, StoreError>
-    readonly deadLetters: (filter?: {
-      readonly key?: string
-      readonly limit?: number
-    }) => Effect.Effect<ReadonlyArray<DeadLetter>, StoreError>
-    readonly storage: Effect.Effect<Storage, StoreError>
-    readonly recover: Effect.Effect<Recovery, StoreError>
-    readonly prune: (policy: Policy) => Effect.Effect<number, StoreError>
-  }
->() {}
+export type { ForkOptions, RerunOptions, RunOptions } from "./RunOptions.js"
 
 /**
  * Starts a run and gives a handle to it; the run goes on in the engine's scope.
@@ -158,6 +121,52 @@ export const execute = <O, I, E, R>(
   options?: RunOptions
 ): Effect.Effect<O, E | RunError | StartError, R | Engine> =>
   Effect.flatMap(Engine, (engine) => engine.execute<O, I, E, R>(dag, input, options))
+
+/**
+ * Stores a run for whichever engine owns its Dag (`dags`), in this process or another, and gives its id: this call drives
+ * nothing, so it needs none of the services of the Dag. When it ends the run is committed, and is `running` with the epoch
+ * 0 until an engine takes it up: one of this process at once, one of another when it looks next (its option `poll`), each
+ * as long as it has room (`maxRuns`). Where no engine owns the Dag it stays as it is.
+ *
+ * With a `runId` that exists, the same Dag and the same inputs give that id and change nothing. To wait for the run, run
+ * `watch` to its end, or ask `get`; once it has ended, `execute` with the same arguments gives its outputs.
+ *
+ * Fails, and nothing is stored, with
+ *
+ * - `PlanInvalid`: the Dag is wrong; `InputInvalid`: the inputs do not fit their schemas
+ * - `RunConflict`: the id exists with another Dag or other inputs; `StoreError`: the store failed
+ *
+ * The limits that its modules name are those of the engine that drives it. A run of durability `memory` cannot be
+ * submitted: that is a defect.
+ *
+ * **Interruption**: the run was submitted, or was not.
+ *
+ * @example
+ * ```ts
+ * import { Dag, Engine, Module, RunId } from "heddle"
+ * import { Effect, Schema, Stream } from "effect"
+ *
+ * const n = Module.input("n", Schema.Number)
+ * const double = Module.make("double", { needs: { n }, output: Schema.Number, run: ({ n }) => Effect.succeed(n * 2) })
+ * const Doubling = Dag.make("doubling", { outputs: { double } })
+ *
+ * const program = Effect.gen(function* () {
+ *   const runId = yield* Engine.submit(Doubling, { n: 21 }, { runId: RunId.make("double-21") })
+ *   // to its end, whoever drives it
+ *   yield* Stream.runDrain(Engine.watch(runId))
+ *   return (yield* Engine.get(runId)).status
+ * })
+ * ```
+ *
+ * @since 0.1.0
+ * @category running
+ */
+export const submit = <O, I, E, R>(
+  dag: Dag.Dag<O, I, E, R>,
+  input: NoInfer<I>,
+  options?: RunOptions
+): Effect.Effect<RunId, SubmitError, Engine> =>
+  Effect.flatMap(Engine, (engine) => engine.submit<O, I, E, R>(dag, input, options))
 
 /**
  * Carries on a run that was cut off, is due, or has ended without its outputs: what was acknowledged as completed is not
@@ -233,6 +242,48 @@ export const rerun = <O, I, E, R>(
   Effect.flatMap(Engine, (engine) => engine.rerun<O, I, E, R>(dag, runId, options))
 
 /**
+ * A new run that begins where a stored one was after its transition `at`, and drives on from there: with the same inputs,
+ * the outputs of the modules and the items of maps that had completed by then, and the shared cells as they were. What
+ * had not ended by then runs, from its first attempt, and so does what had failed or was cancelled by then, and what was
+ * skipped for it, as when a run is resumed. That is also true of a module with `execution: "atMostOnce"`, which is made at
+ * most once in each run; a signal has to be delivered to the new run, and a sleep begins anew.
+ *
+ * The stored run may have ended in any way, be suspended, or be driven by anybody: then what is committed of it counts.
+ * It stays as it is. `UnknownSequence`: it has no such transition; `Timeline` shows which it has. `RunConflict`: the id of
+ * the new run is taken. `StoredValueInvalid`: what is stored of a completed module does not decode, or is missing.
+ *
+ * **Interruption**: as for `execute`.
+ *
+ * @example
+ * ```ts
+ * import { Dag, Engine, Module, RunId } from "heddle"
+ * import { Effect, Schema } from "effect"
+ *
+ * const draft = Module.make("draft", { output: Schema.String, run: () => Effect.succeed("a first text") })
+ * const text = Module.make("text", {
+ *   needs: { draft },
+ *   output: Schema.String,
+ *   run: ({ draft }) => Effect.succeed(draft.toUpperCase())
+ * })
+ * const Writing = Dag.make("writing", { outputs: { text } })
+ *
+ * // as it was after its third transition
+ * const program = Engine.fork(Writing, RunId.make("essay-1"), { at: 3, runId: RunId.make("essay-2") }).pipe(
+ *   Effect.catchTag("UnknownSequence", ({ last }) => Effect.fail(`it has only ${last} transitions`))
+ * )
+ * ```
+ *
+ * @since 0.1.0
+ * @category running
+ */
+export const fork = <O, I, E, R>(
+  dag: Dag.Dag<O, I, E, R>,
+  runId: RunId,
+  options: ForkOptions
+): Effect.Effect<O, E | RunError | ForkError, R | Engine> =>
+  Effect.flatMap(Engine, (engine) => engine.fork<O, I, E, R>(dag, runId, options))
+
+/**
  * `start`, then what happens in the run, in order, to its end or until it is suspended; then the stream ends, or fails
  * as `execute` would. Persisted events come after their commit. The run waits for a consumer that is 256 events behind.
  * Where the run was there already, this is `watch` from its first event.
@@ -259,33 +310,6 @@ export const stream = <O, I, E, R>(
   options?: RunOptions
 ): Stream.Stream<RunEvent, E | RunError | StartError, R | Engine> =>
   Stream.unwrap(Effect.map(Engine, (engine) => engine.stream<O, I, E, R>(dag, input, options)))
-
-/**
- * What happens in a run, from the event with the number `fromSequence` (1) on until the run ends, whoever drives it and
- * however often it is suspended meanwhile. What was before comes from the store, what is live as it happens. A viewer
- * never holds up a run: one that falls behind goes on from what is stored, and misses tokens and progress.
- *
- * **Interruption**: of the viewing only.
- *
- * @example
- * ```ts
- * import { Engine, RunId } from "heddle"
- * import { Console, Stream } from "effect"
- *
- * // a client that has seen the events up to 17
- * const program = Engine.watch(RunId.make("order-42"), { fromSequence: 18 }).pipe(
- *   Stream.runForEach((event) => Console.log(event._tag, event.seq))
- * )
- * ```
- *
- * @since 0.1.0
- * @category reading
- */
-export const watch = (
-  runId: RunId,
-  options?: { readonly fromSequence?: number }
-): Stream.Stream<RunEvent, UnknownRun | StoreError, Engine> =>
-  Stream.unwrap(Effect.map(Engine, (engine) => engine.watch(runId, options)))
 
 /**
  * Delivers a value to a signal of a run: it is committed when this ends, whether the module waits for it already or not,
@@ -343,75 +367,6 @@ export const cancel = <O, I, E, R>(
   dag: Dag.Dag<O, I, E, R>,
   runId: RunId
 ): Effect.Effect<void, CancelError, R | Engine> => Effect.flatMap(Engine, (engine) => engine.cancel(dag, runId))
-
-/**
- * The state of a run: live when this engine drives it, otherwise as it is stored.
- *
- * @example
- * ```ts
- * import { Engine, RunId, RunSnapshot } from "heddle"
- * import { Effect } from "effect"
- *
- * const status = Effect.map(Engine.get(RunId.make("order-42")), (run) => RunSnapshot.module(run, "charge").status)
- * ```
- *
- * @since 0.1.0
- * @category reading
- */
-export const get = (runId: RunId): Effect.Effect<RunSnapshot, UnknownRun | StoreError, Engine> =>
-  Effect.flatMap(Engine, (engine) => engine.get(runId))
-
-/**
- * The stored runs, newest first, a page at a time: at most `limit`, 100 when it is left out, from after `before`. Runs of
- * durability `memory` are not among them.
- *
- * @example
- * ```ts
- * import { Engine } from "heddle"
- * import { Effect } from "effect"
- *
- * const program = Effect.gen(function* () {
- *   const newest = yield* Engine.list({ status: "failed", limit: 20 })
- *   const last = newest.at(-1)
- *   const older = last === undefined ? [] : yield* Engine.list({ status: "failed", limit: 20, before: last })
- *   return [...newest, ...older].map(({ runId }) => runId)
- * })
- * ```
- *
- * @since 0.1.0
- * @category reading
- */
-export const list = (filter?: RunFilter): Effect.Effect<ReadonlyArray<RunSummary>, StoreError, Engine> =>
-  Effect.flatMap(Engine, (engine) => engine.list(filter))
-
-/**
- * What was accepted and could not be written, latest first: of everything or of one run or state (`key`), at most `limit`
- * (100).
- *
- * @example
- * ```ts
- * import { Engine } from "heddle"
- * import { Effect } from "effect"
- *
- * const why = Effect.map(Engine.deadLetters({ key: "order-42" }), (letters) => letters.map(({ message }) => message))
- * ```
- *
- * @since 0.1.0
- * @category reading
- */
-export const deadLetters = (filter?: {
-  readonly key?: string
-  readonly limit?: number
-}): Effect.Effect<ReadonlyArray<DeadLetter>, StoreError, Engine> =>
-  Effect.flatMap(Engine, (engine) => engine.deadLetters(filter))
-
-/**
- * How much is stored, of all runs and states. It is counted, which takes a large store a while.
- *
- * @since 0.1.0
- * @category reading
- */
-export const storage: Effect.Effect<Storage, StoreError, Engine> = Effect.flatMap(Engine, (engine) => engine.storage)
 
 /**
  * Looks for runs of the engine's `dags` that have no driver and should have one, and drives them on, without waiting for

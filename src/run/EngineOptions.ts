@@ -22,9 +22,12 @@ export interface RetentionOptions extends Policy {
 /**
  * - `durability`: of runs that do not say otherwise
  * - `dags`: the Dags that this engine owns, several versions of one name among them: it drives their suspended runs on
- *   when they are due, and takes over those that were cut off
- * - `recover`: whether it takes those over by itself. If not, they are left alone until `Engine.recover` is called; the
- *   suspended ones are driven on when they are due all the same
+ *   when they are due, takes over those that were cut off, and takes up those that were submitted
+ * - `maxRuns`: how many runs it drives at once that it took up by itself: a whole number of at least 1, or `Infinity` (the
+ *   default); any other is a defect of the layer. One that is full leaves the others to the engines of other processes, or
+ *   for when one of its own ends or is suspended. Runs that were started, resumed or recovered by hand do not count
+ * - `recover`: whether it takes over those that were cut off by itself. If not, they are left alone until
+ *   `Engine.recover` is called; those that were submitted, and suspended ones that are due, are driven all the same
  * - `maxRecoveries`: how often a run is taken over without any progress: a whole number of at least 0; any other is a
  *   defect of the layer. Once it has lost more drivers than that, or more could not drive it, it is quarantined: left
  *   alone until somebody resumes it
@@ -42,6 +45,7 @@ export interface RetentionOptions extends Policy {
 export interface Options<out D extends ReadonlyArray<Dag.Any> = readonly []> {
   readonly durability: Durability
   readonly dags: D
+  readonly maxRuns: number
   readonly recover: boolean
   readonly maxRecoveries: number
   readonly retention: RetentionOptions | undefined
@@ -58,6 +62,7 @@ export interface Options<out D extends ReadonlyArray<Dag.Any> = readonly []> {
 export const defaults: Options = {
   durability: "committed",
   dags: [],
+  maxRuns: Infinity,
   recover: true,
   maxRecoveries: 5,
   retention: undefined,

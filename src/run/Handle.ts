@@ -29,6 +29,7 @@ import type { RunId } from "../model/RunId.js"
 import type { RunSnapshot } from "../model/RunSnapshot.js"
 import type { StoreError } from "../model/StoreError.js"
 import type { Transition } from "../model/Transition.js"
+import type { UnknownSequence } from "../model/UnknownSequence.js"
 import type { PlanInvalid } from "../plan/Plan.js"
 import type { WriteError } from "../state/StateWriter.js"
 
@@ -50,6 +51,14 @@ export type StartError =
   PlanInvalid | UnknownLimit | InputInvalid | RunConflict | RunHeld | StoredValueInvalid | StoreError
 
 /**
+ * Why a run could not be submitted. Nothing is stored.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export type SubmitError = PlanInvalid | InputInvalid | RunConflict | StoreError
+
+/**
  * Why a run could not be resumed. Nothing has run.
  *
  * @since 0.1.0
@@ -66,6 +75,15 @@ export type ResumeError =
  */
 export type RerunError =
   PlanInvalid | UnknownLimit | UnknownRun | UnknownModule | RunConflict | DagChanged | StoredValueInvalid | StoreError
+
+/**
+ * Why a run could not be forked. Nothing has run.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export type ForkError =
+  PlanInvalid | UnknownLimit | UnknownRun | UnknownSequence | RunConflict | DagChanged | StoredValueInvalid | StoreError
 
 /**
  * Why a run could not be cancelled by its id.

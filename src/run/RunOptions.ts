@@ -37,3 +37,13 @@ export interface RunOptions extends Partial<Omit<RunPolicy, "timeout" | "interva
 export interface RerunOptions extends RunOptions {
   readonly from: readonly [Module.Any, ...ReadonlyArray<Module.Any>]
 }
+
+/**
+ * - `at`: the number of the transition of the stored run after which the new one begins; 0 for its beginning
+ *
+ * @since 0.1.0
+ * @category options
+ */
+export interface ForkOptions extends RunOptions {
+  readonly at: number
+}

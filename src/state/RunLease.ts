@@ -15,7 +15,10 @@ import * as Ref from "effect/Ref"
 import { RunHeld } from "../model/RunError.js"
 import type { RunId } from "../model/RunId.js"
 import type { StoreError } from "../model/StoreError.js"
-import { RunStore, type Due, type RunRow, type Seed } from "../store/RunStore.js"
+import { RunStore, type Due, type Opened, type RunRow, type Seed } from "../store/RunStore.js"
+import { LeaseStore } from "../store/LeaseStore.js"
+import * as LeasedClaims from "./internal/LeasedClaims.js"
+import * as RunClaims from "./internal/RunClaims.js"
 import type { Claim } from "./Update.js"
 
 export type { Due, RunRow, Seed } from "../store/RunStore.js"
@@ -71,6 +74,22 @@ export class RunLease extends Context.Tag("heddle/state/RunLease")<
       { readonly _tag: "Created"; readonly held: Held } | { readonly _tag: "Exists"; readonly run: RunRow },
       StoreError
     >
+
+    /**
+     * Creates a run that nobody drives, so that anyone may claim it at once; its epoch is 0. When the id is taken, gives
+     * what is stored under it.
+     *
+     * **Interruption**: the run was created, or was not.
+     */
+    readonly submit: (run: {
+      readonly runId: RunId
+      readonly dag: string
+      readonly fingerprint: string
+      readonly total: number
+      readonly input: string
+      readonly policy: string
+      readonly signals: string
+    }) => Effect.Effect<Opened, StoreError>
 
     /**
      * Takes an unfinished run over from a driver that let go of it or whose heartbeat has expired; a suspended one stays
@@ -149,7 +168,51 @@ export const defaults: Options = { owner: undefined, heartbeat: "1 second", expi
  * @category layers
  */
 export const layer = (options: Partial<Options> = {}): Layer.Layer<RunLease, never, RunStore> =>
-  Layer.scoped(RunLease, make({ ...defaults, ...options }))
+  Layer.scoped(
+    RunLease,
+    Effect.flatMap(RunStore, (store) =>
+      make({ ...defaults, ...options }, ({ expiry }) => Effect.succeed(RunClaims.make(store, expiry)))
+    )
+  )
+
+/**
+ * The right to drive runs as leases in a `LeaseStore`, wherever that keeps them: whoever has the lease `run/<id>` drives
+ * the run, whatever its heartbeat in the `RunStore` says. `expiry` is the `ttl` of these leases, and each heartbeat renews
+ * them and confirms the runs in the `RunStore`, by which the engines of other processes know what is cut off.
+ *
+ * The token of a lease becomes the epoch of its run: from the claim on the `RunStore` refuses, in the transaction of the
+ * write, all that carries a lower one. A driver that cannot renew its lease has lost the run before the lease ends.
+ *
+ * All processes that drive runs of one `RunStore` use either this, with the same `LeaseStore`, or `layer`.
+ *
+ * @example
+ * ```ts
+ * import { RunLease } from "heddle"
+ * import * as LeaseStoreSqlite from "heddle/store/LeaseStoreSqlite"
+ * import * as RunStoreSqlite from "heddle/store/RunStoreSqlite"
+ * import { Layer } from "effect"
+ *
+ * const LeaseLive = RunLease.layerLeased({ owner: "worker-1" }).pipe(
+ *   Layer.provide(LeaseStoreSqlite.layer({ filename: "leases.db" })),
+ *   Layer.provide(RunStoreSqlite.layer({ filename: "heddle.db" }))
+ * )
+ * ```
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerLeased = (options: Partial<Options> = {}): Layer.Layer<RunLease, never, RunStore | LeaseStore> =>
+  Layer.scoped(
+    RunLease,
+    Effect.gen(function* () {
+      const store = yield* RunStore
+      const leases = yield* LeaseStore
+      const name = yield* randomName
+      const given = { ...defaults, ...options }
+      const heartbeat = Duration.toMillis(given.heartbeat)
+      return yield* make(given, (known) => LeasedClaims.make(store, leases, { ...known, name, heartbeat }))
+    })
+  )
 
 /** What this process drives, and whom it tells when it has lost it. */
 interface Hold {
@@ -157,10 +220,14 @@ interface Hold {
   readonly onLost: () => void
 }
 
-const make = Effect.fnUntraced(function* (options: Options) {
+const make = Effect.fnUntraced(function* (
+  options: Options,
+  claimsOf: (known: { readonly owner: string; readonly expiry: number }) => Effect.Effect<RunClaims.RunClaims>
+) {
   const store = yield* RunStore
   const owner = options.owner || (yield* randomName)
   const expiry = Duration.toMillis(options.expiry)
+  const claims = yield* claimsOf({ owner, expiry })
   const holds = yield* Ref.make(HashMap.empty<RunId, Hold>())
   const anyHeld = yield* Effect.makeLatch(false)
 
@@ -172,8 +239,8 @@ const make = Effect.fnUntraced(function* (options: Options) {
     const held = Array.from(HashMap.values(yield* Ref.get(holds)))
     if (held.length === 0) return
     yield* anyHeld.open
-    const claims = held.map(({ claim }) => claim)
-    const lost = new Set(yield* store.heartbeat(claims, yield* Clock.currentTimeMillis))
+    const driven = held.map(({ claim }) => claim)
+    const lost = new Set(yield* claims.heartbeat(driven, yield* Clock.currentTimeMillis))
     for (const { claim, onLost } of held) if (lost.has(claim.runId)) onLost()
   }).pipe(Effect.catchAllCause((cause) => Effect.logWarning("the heartbeat of this process's runs failed", cause)))
 
@@ -183,13 +250,13 @@ const make = Effect.fnUntraced(function* (options: Options) {
     Effect.forkScoped
   )
 
-  const forget = (claim: Claim) =>
+  const drop = (claim: Claim) =>
     Ref.update(holds, (map) => (isHeld(map, claim) ? HashMap.remove(map, claim.runId) : map))
 
   const release = (claim: Claim, { failed = false }: { readonly failed?: boolean | undefined } = {}) =>
     Effect.zipRight(
-      forget(claim),
-      Effect.suspend(() => store.release({ runId: claim.runId, epoch: claim.epoch, failed }))
+      drop(claim),
+      Effect.suspend(() => claims.release(claim, failed))
     ).pipe(
       Effect.catchAllCause((cause) =>
         Effect.logWarning(`run "${claim.runId}" could not be let go of: its heartbeat has to expire`, cause)
@@ -213,14 +280,14 @@ const make = Effect.fnUntraced(function* (options: Options) {
       Effect.uninterruptibleMask((restore) =>
         Effect.gen(function* () {
           const createdAt = yield* Clock.currentTimeMillis
-          const opened = yield* store.open({ ...run, seed, owner, createdAt })
+          const opened = yield* claims.open({ ...run, seed, owner, createdAt })
           if (opened._tag === "Exists") return opened
           const row: RunRow = {
             ...run,
             owner,
             createdAt,
             status: "running",
-            epoch: 1,
+            epoch: opened.epoch,
             heartbeatAt: createdAt,
             seq: seed?.transitions.at(-1)?.seq ?? 0,
             startedAt: createdAt,
@@ -232,20 +299,18 @@ const make = Effect.fnUntraced(function* (options: Options) {
           return { _tag: "Created" as const, held: yield* hold(row, restore) }
         })
       ),
+    submit: (run) =>
+      Effect.flatMap(Clock.currentTimeMillis, (createdAt) => store.open({ ...run, owner: "", epoch: 0, createdAt })),
     claim: (runId, { maxRecoveries, reopen = false } = {}) =>
       Effect.uninterruptibleMask((restore) =>
         Effect.gen(function* () {
           const now = yield* Clock.currentTimeMillis
-          const claim = yield* store.claim({ runId, owner, now, expiredBefore: now - expiry, reopen, maxRecoveries })
+          const claim = yield* claims.claim({ runId, owner, now, reopen, maxRecoveries })
           switch (claim._tag) {
             case "Claimed":
               return { _tag: "Claimed" as const, held: yield* hold(claim.run, restore) }
             case "Held":
-              return yield* new RunHeld({
-                runId,
-                owner: claim.run.owner,
-                retryAfter: Math.max(0, claim.run.heartbeatAt + expiry - now + 1)
-              })
+              return yield* new RunHeld({ runId, owner: claim.owner, retryAfter: claim.retryAfter })
             case "Quarantined":
               return claim
             case "Finished":
@@ -260,7 +325,7 @@ const make = Effect.fnUntraced(function* (options: Options) {
       ),
     watch: (claim, onLost) =>
       Ref.update(holds, (map) => (isHeld(map, claim) ? HashMap.set(map, claim.runId, { claim, onLost }) : map)),
-    forget,
+    forget: (claim) => Effect.zipRight(drop(claim), claims.forget(claim)),
     release
   })
 })

@@ -4,14 +4,18 @@
  * @since 0.1.0
  */
 import * as Context from "effect/Context"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import type * as Stream from "effect/Stream"
+import type { UnknownRun } from "../model/RunError.js"
 import type { RunId } from "../model/RunId.js"
 import type { RunPolicy } from "../model/RunPolicy.js"
 import type { RunSnapshot } from "../model/RunSnapshot.js"
 import type { StoreError } from "../model/StoreError.js"
 import type { RunStatus, Transition } from "../model/Transition.js"
+import type { UnknownSequence } from "../model/UnknownSequence.js"
 import {
   RunStore,
   type DeadLetter,
@@ -21,7 +25,10 @@ import {
   type Storage
 } from "../store/RunStore.js"
 import { read as readRun } from "./internal/StoredRun.js"
+import * as TimeTravel from "./internal/TimeTravel.js"
 
+export { make as diff, type ModuleDiff, type RunDiff, type SharedDiff } from "../model/RunDiff.js"
+export { UnknownSequence } from "../model/UnknownSequence.js"
 export type { DeadLetter, ItemRow, Storage } from "../store/RunStore.js"
 
 /**
@@ -78,6 +85,39 @@ export interface RunSummary {
 }
 
 /**
+ * A point of the history of a run: after the transition `seq`, 0 when it was created, or at a time in milliseconds since
+ * the epoch.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Point = { readonly seq: number } | { readonly at: number }
+
+/**
+ * A step of a replay: what happened, nothing at its beginning, and what the run was then.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Step {
+  readonly transition: Option.Option<Transition>
+  readonly snapshot: RunSnapshot
+}
+
+/**
+ * Which transitions to replay, and how fast: see `Timeline.replay`.
+ *
+ * @since 0.1.0
+ * @category options
+ */
+export interface ReplayOptions {
+  readonly from?: number
+  readonly to?: number
+  readonly rate?: number
+  readonly maxGap?: Duration.DurationInput
+}
+
+/**
  * Reads runs from the store: acknowledged state, nothing that is still queued.
  *
  * @since 0.1.0
@@ -104,6 +144,40 @@ export class Timeline extends Context.Tag("heddle/state/Timeline")<
       runId: RunId,
       page?: { readonly after?: number; readonly limit?: number }
     ) => Effect.Effect<ReadonlyArray<Transition>, StoreError>
+
+    /**
+     * The same as a stream, read page by page as it is consumed: those that are there when its end is reached. Empty for a
+     * run that does not exist.
+     */
+    readonly transitions: (runId: RunId, options?: { readonly after?: number }) => Stream.Stream<Transition, StoreError>
+
+    /**
+     * What a run was after its transition `seq` (0: when it was created), or at the time `at` (milliseconds since the
+     * epoch): the nearest state that is kept before that, and the transitions after it folded with `RunSnapshot.evolve`.
+     * So the cost grows with the distance to that, not with the length of the history (`WriterOptions.snapshotEvery`).
+     *
+     * None: the run does not exist, or did not at that time. `UnknownSequence`: it has no such transition, or not yet.
+     *
+     * A time is looked for along the numbers: from the last kept state that is not later, to the first transition that
+     * is. Where a driver's clock was behind that of the driver before it, what came after it may be missing.
+     */
+    readonly stateAt: (
+      runId: RunId,
+      point: Point
+    ) => Effect.Effect<Option.Option<RunSnapshot>, StoreError | UnknownSequence>
+
+    /**
+     * What a run was after the transition `from` (0), at once, then after each one up to `to` (the last that there is now),
+     * in the time that it took divided by `rate` (1): 2 is twice as fast, `Infinity` does not wait. A gap counts as at
+     * most `maxGap` (infinite) before it is divided. A consumer that is slower is given what it is behind with at once. A
+     * rate that is not above 0 is a defect.
+     *
+     * **Interruption**: ends the waiting.
+     */
+    readonly replay: (
+      runId: RunId,
+      options?: ReplayOptions
+    ) => Stream.Stream<Step, StoreError | UnknownRun | UnknownSequence>
 
     /** What could not be written, of everything or of one run or state (`key`): latest first, at most `limit` (100). */
     readonly deadLetters: (filter?: {
@@ -160,6 +234,9 @@ export const layer: Layer.Layer<Timeline, never, RunStore> = Layer.effect(
       items: store.items,
       outputs: store.outputs,
       history: (runId, { after = 0, limit = 1000 } = {}) => store.history(runId, { after, limit }),
+      transitions: (runId, { after = 0 } = {}) => TimeTravel.transitions(store, runId, after),
+      stateAt: (runId, point) => TimeTravel.stateAt(store, runId, point),
+      replay: (runId, options = {}) => TimeTravel.replay(store, runId, options),
       deadLetters: ({ limit = 100, ...filter } = {}) => store.deadLetters({ ...filter, limit }),
       storage: store.storage
     })

@@ -25,8 +25,11 @@ import type { StoreError } from "../model/StoreError.js"
  * - `close`: how long closing waits for what is queued, and then for a commit that does not end when it is interrupted;
  *   also how long a dead letter may take
  * - `cache`: of how many runs, and of how many states, what is known of them is kept
+ * - `snapshotEvery`: after how many transitions a run is kept as it is then, for time travel (`Timeline.stateAt`): a run
+ *   with many modules and items, after four times as many transitions as it has of those. `Infinity`: never
  *
- * `batchSize`, `capacity` and `cache` are whole numbers of at least 1; any other is a defect of the layer.
+ * `batchSize`, `capacity`, `cache` and, unless it is infinite, `snapshotEvery` are whole numbers of at least 1; any other
+ * is a defect of the layer.
  *
  * @since 0.1.0
  * @category options
@@ -39,6 +42,7 @@ export interface Options {
   readonly retry: Schedule.Schedule<unknown, StoreError>
   readonly close: Duration.DurationInput
   readonly cache: number
+  readonly snapshotEvery: number
 }
 
 // whole milliseconds, which every clock can count
@@ -62,7 +66,8 @@ export const defaults: Options = {
     Schedule.upTo("30 seconds")
   ),
   close: "10 seconds",
-  cache: 1000
+  cache: 1000,
+  snapshotEvery: 1000
 }
 
 const atLeastOne = Config.validate({
@@ -81,7 +86,7 @@ const duration = (name: string): Config.Config<Duration.Duration> =>
 
 /**
  * The options from the configuration, `defaults` where it says nothing: `HEDDLE_WRITER_BATCH_SIZE`, `_INTERVAL`,
- * `_CAPACITY`, `_WHEN_FULL` (`wait` or `fail`), `_CLOSE` and `_CACHE`. Durations are written as in `100 millis`.
+ * `_CAPACITY`, `_WHEN_FULL` (`wait` or `fail`), `_CLOSE`, `_CACHE` and `_SNAPSHOT_EVERY`. Durations are written as in `100 millis`.
  *
  * @example
  * ```ts
@@ -101,7 +106,8 @@ export const config: Config.Config<Omit<Options, "retry">> = Config.all({
   capacity: Config.integer("CAPACITY").pipe(atLeastOne, Config.withDefault(defaults.capacity)),
   whenFull: Config.literal("wait", "fail")("WHEN_FULL").pipe(Config.withDefault(defaults.whenFull)),
   close: duration("CLOSE").pipe(Config.withDefault(Duration.decode(defaults.close))),
-  cache: Config.integer("CACHE").pipe(atLeastOne, Config.withDefault(defaults.cache))
+  cache: Config.integer("CACHE").pipe(atLeastOne, Config.withDefault(defaults.cache)),
+  snapshotEvery: Config.integer("SNAPSHOT_EVERY").pipe(atLeastOne, Config.withDefault(defaults.snapshotEvery))
 }).pipe(Config.nested("WRITER"), Config.nested("HEDDLE"))
 
 /**
@@ -110,9 +116,10 @@ export const config: Config.Config<Omit<Options, "retry">> = Config.all({
  * @since 0.1.0
  * @category options
  */
-export const check = ({ batchSize, cache, capacity, close, interval }: Options): Effect.Effect<void> =>
+export const check = ({ batchSize, cache, capacity, close, interval, snapshotEvery }: Options): Effect.Effect<void> =>
   Effect.suspend(() => {
-    for (const [name, value] of Object.entries({ batchSize, cache, capacity })) {
+    const counts = { batchSize, cache, capacity, ...(snapshotEvery === Infinity ? undefined : { snapshotEvery }) }
+    for (const [name, value] of Object.entries(counts)) {
       if (!(Number.isSafeInteger(value) && value >= 1)) {
         return refuse(`the writer's ${name} is a whole number of at least 1, not ${value}`)
       }

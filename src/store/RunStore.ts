@@ -227,6 +227,7 @@ export interface Storage {
 export interface Seed {
   readonly modules: ReadonlyArray<ModuleChange>
   readonly items: ReadonlyArray<ItemRow>
+  readonly shared: ReadonlyArray<SharedRow>
   readonly transitions: ReadonlyArray<Transition>
 }
 
@@ -293,6 +294,19 @@ export interface Stored {
 }
 
 /**
+ * A run as it was stored after its transition `seq`, of which `at` is the time. Who drove it, and until when that was
+ * confirmed, is as it was then too.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Kept {
+  readonly seq: number
+  readonly at: number
+  readonly stored: Stored
+}
+
+/**
  * Where a page of `list` begins: after this run.
  *
  * @since 0.1.0
@@ -313,9 +327,10 @@ export class RunStore extends Context.Tag("heddle/store/RunStore")<
   RunStore,
   {
     /**
-     * Creates the run with epoch 1, status `running`, seq 0, `startedAt` and the heartbeat `createdAt`, unless its id is
-     * taken. With `seed` it begins with these modules, items and transitions, which count from seq 1; its own `seq` is
-     * that of the last of them.
+     * Creates the run with the epoch `epoch` (1), status `running`, seq 0, `startedAt` and the heartbeat `createdAt`, unless its id is
+     * taken. With `seed` it begins with these modules, items, shared cells and transitions, which count from seq 1; its own `seq` is
+     * that of the last of them. With an empty `owner` nobody drives it yet: it can be claimed at once, which is no
+     * recovery.
      */
     readonly open: (run: {
       readonly runId: RunId
@@ -327,6 +342,7 @@ export class RunStore extends Context.Tag("heddle/store/RunStore")<
       readonly signals: string
       readonly owner: string
       readonly createdAt: number
+      readonly epoch?: number | undefined
       readonly seed?: Seed | undefined
     }) => Effect.Effect<Opened, StoreError>
 
@@ -344,6 +360,9 @@ export class RunStore extends Context.Tag("heddle/store/RunStore")<
      * those are more than `maxRecoveries` the run is not claimed but quarantined: it has the new `recoveries`, and is
      * otherwise left as it is. A claim without `maxRecoveries` is one by hand: it claims the run all the same, and one
      * that was quarantined begins anew, with `recoveries` 0.
+     *
+     * With `token`, the fencing token of a lease on the run that is kept elsewhere, that lease says who may drive the run,
+     * whatever the heartbeat: the token is its next epoch, if it is larger than the present one; else the run is `Held`.
      */
     readonly claim: (request: {
       readonly runId: RunId
@@ -352,6 +371,7 @@ export class RunStore extends Context.Tag("heddle/store/RunStore")<
       readonly expiredBefore: number
       readonly reopen: boolean
       readonly maxRecoveries?: number | undefined
+      readonly token?: number | undefined
     }) => Effect.Effect<Claim, StoreError>
 
     /**
@@ -456,6 +476,24 @@ export class RunStore extends Context.Tag("heddle/store/RunStore")<
       runId: RunId,
       page: { readonly after: number; readonly limit: number }
     ) => Effect.Effect<ReadonlyArray<Transition>, StoreError>
+
+    /**
+     * Keeps the run as it is stored now, for its driver with the epoch `epoch`, so that what it was at a later transition
+     * can be told without those before it. When a suspended run is due is kept as its transition says it, whatever signals
+     * have come since. Gives how many rows it was made of (modules, items and shared cells; at least 1), and 0 when nothing
+     * was kept: the run is unknown, has another epoch, has no transitions, or was kept as of this `seq` already.
+     * A driver has written a transition before it calls this: no other one tells what its claim has reopened.
+     */
+    readonly keepSnapshot: (run: { readonly runId: RunId; readonly epoch: number }) => Effect.Effect<number, StoreError>
+
+    /**
+     * The latest one (by `seq`) that was kept of a run, of those with at most this `seq` and of at most this time. None of
+     * a run that is unknown.
+     */
+    readonly snapshot: (
+      runId: RunId,
+      bound: { readonly seq?: number | undefined; readonly at?: number | undefined }
+    ) => Effect.Effect<Option.Option<Kept>, StoreError>
 
     /**
      * Runs, newest first (by `createdAt`, then by id in code points, both descending), at most `limit`, from after the

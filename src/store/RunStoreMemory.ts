@@ -269,6 +269,17 @@ export const layer = (options?: {
             return stored === undefined ? [] : MemoryRun.page(stored, page)
           }),
 
+        keepSnapshot: ({ epoch, runId }) =>
+          access(({ runs }) => {
+            const stored = runs.get(runId)
+            return stored === undefined || stored.row.epoch !== epoch ? 0 : MemoryRun.keep(stored)
+          }),
+
+        snapshot: (runId, bound) =>
+          access(({ runs }) =>
+            Option.flatMap(Option.fromNullable(runs.get(runId)), (stored) => MemoryRun.kept(stored, bound))
+          ),
+
         list: ({ before, dag, limit, status }) =>
           access(({ runs }) =>
             Array.from(runs.values(), ({ row }) => row)

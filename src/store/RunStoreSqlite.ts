@@ -12,14 +12,17 @@ import * as SignalPaths from "../model/SignalPaths.js"
 import { StoreError } from "../model/StoreError.js"
 import { isEnded } from "../model/Transition.js"
 import { advance, claim, verdict } from "./internal/Changes.js"
+import * as KeptText from "./internal/KeptText.js"
 import * as SqliteDatabase from "./internal/SqliteDatabase.js"
 import * as SqliteFile from "./internal/SqliteFile.js"
 import * as SqliteHistory from "./internal/SqliteHistory.js"
 import * as SqliteLetters from "./internal/SqliteLetters.js"
 import * as SqliteRuns from "./internal/SqliteRuns.js"
+import * as SqliteSnapshots from "./internal/SqliteSnapshots.js"
 import * as SqliteState from "./internal/SqliteState.js"
 import * as SqliteStates from "./internal/SqliteStates.js"
 import * as SqliteStorage from "./internal/SqliteStorage.js"
+import * as TransitionRows from "./internal/TransitionRows.js"
 import { RunStore } from "./RunStore.js"
 import type { Claim, Opened, RunChanges, Signalled } from "./RunStore.js"
 
@@ -58,7 +61,7 @@ const make = (database: SqliteDatabase.SqliteDatabase, spillBytes: number): RunS
     open: ({ seed, ...run }) =>
       database.write("open", (connection) =>
         Effect.gen(function* () {
-          const begun = seed ?? { modules: [], items: [], transitions: [] }
+          const begun = seed ?? { modules: [], items: [], shared: [], transitions: [] }
           const { seq, transitions } = advance(
             { seq: 0, status: "running", wakeAt: null, recoveries: 0, quarantined: false },
             { transitions: begun.transitions, status: undefined, wakeAt: null }
@@ -67,9 +70,19 @@ const make = (database: SqliteDatabase.SqliteDatabase, spillBytes: number): RunS
             connection,
             `INSERT INTO runs
               (run_id, dag, fingerprint, total, status, epoch, owner, heartbeat_at, seq, created_at, finished_at)
-              VALUES (?, ?, ?, ?, 'running', 1, ?, ?, ?, ?, NULL)
+              VALUES (?, ?, ?, ?, 'running', ?, ?, ?, ?, ?, NULL)
               ON CONFLICT (run_id) DO NOTHING RETURNING id`,
-            [run.runId, run.dag, run.fingerprint, run.total, run.owner, run.createdAt, seq, run.createdAt]
+            [
+              run.runId,
+              run.dag,
+              run.fingerprint,
+              run.total,
+              run.epoch ?? 1,
+              run.owner,
+              run.createdAt,
+              seq,
+              run.createdAt
+            ]
           )
           if (created !== undefined) {
             yield* connection.executeRaw("INSERT INTO inputs (run, input, policy, signals) VALUES (?, ?, ?, ?)", [
@@ -79,7 +92,7 @@ const make = (database: SqliteDatabase.SqliteDatabase, spillBytes: number): RunS
               run.signals
             ])
             const rows = SqliteState.gather(spillBytes)
-            rows.add(created.id, { ...begun, shared: [] }, transitions)
+            rows.add(created.id, begun, transitions)
             yield* rows.write(connection)
             return { _tag: "Created" } satisfies Opened
           }
@@ -202,16 +215,7 @@ const make = (database: SqliteDatabase.SqliteDatabase, spillBytes: number): RunS
 
     get: (runId) =>
       database.readTogether("get", (connection) =>
-        Effect.gen(function* () {
-          const run = yield* SqliteRuns.byId(connection, runId)
-          if (run === undefined) return Option.none()
-          return Option.some({
-            run,
-            modules: yield* SqliteState.modules(connection, runId),
-            items: yield* SqliteState.itemCounts(connection, runId),
-            shared: yield* SqliteState.shared(connection, runId)
-          })
-        })
+        Effect.map(SqliteSnapshots.stored(connection, runId), Option.fromNullable)
       ),
 
     items: (runId, modules) => database.read("items", (connection) => SqliteState.items(connection, runId, modules)),
@@ -224,9 +228,30 @@ const make = (database: SqliteDatabase.SqliteDatabase, spillBytes: number): RunS
         .read("history", (connection) => SqliteHistory.page(connection, runId, page))
         .pipe(
           Effect.flatMap((rows) =>
-            Effect.mapError(SqliteHistory.decode(rows), (cause) =>
+            Effect.mapError(TransitionRows.decode(rows), (cause) =>
               corrupt("history", `a transition of the run ${runId} is not readable: ${cause.message}`, cause)
             )
+          )
+        ),
+
+    keepSnapshot: (run) => database.write("keepSnapshot", (connection) => SqliteSnapshots.keep(connection, run)),
+
+    snapshot: (runId, bound) =>
+      database
+        .readTogether("snapshot", (connection) => SqliteSnapshots.latest(connection, runId, bound))
+        .pipe(
+          Effect.flatMap((row) =>
+            row === undefined
+              ? Effect.succeedNone
+              : Effect.mapBoth(KeptText.decode(row.value, row.run), {
+                  onSuccess: (stored) => Option.some({ seq: row.seq, at: row.at, stored }),
+                  onFailure: (cause) =>
+                    corrupt(
+                      "snapshot",
+                      `what was kept of the run ${runId} as of ${row.seq} cannot be read: ${cause.message}`,
+                      cause
+                    )
+                })
           )
         ),
 

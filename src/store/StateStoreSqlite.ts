@@ -34,56 +34,79 @@ export const defaults: Options = { lockTimeout: "2 seconds" }
 
 type Body<A> = (connection: Connection, now: number) => Effect.Effect<A, SqliteDatabase.Failure>
 
-const make = ({ location, read, write }: SqliteDatabase.SqliteDatabase): StateStore["Type"] => {
+const make = ({ location, read, readTogether, write }: SqliteDatabase.SqliteDatabase): StateStore["Type"] => {
   // The time is that at which it has the connection: one that writes has the lock of the file by then.
-  const using = <A>(
-    access: typeof read,
+  const using = <A>(access: typeof read, operation: string, body: Body<A>): Effect.Effect<A, StoreError> =>
+    access(operation, (connection) => Effect.flatMap(Clock.currentTimeMillis, (now) => body(connection, now)))
+
+  const putting = <A>(
     operation: string,
     key: string,
-    value: string | undefined,
-    body: Body<A>
+    value: string,
+    options: SetOptions | undefined,
+    body: (put: Body<number>) => Body<A>
   ): Effect.Effect<A, StoreError> =>
-    Effect.zipRight(
-      StateTexts.check(location, operation, key, value),
-      access(operation, (connection) => Effect.flatMap(Clock.currentTimeMillis, (now) => body(connection, now)))
-    )
-
-  const put =
-    (operation: string, key: string, value: string, options: SetOptions | undefined): Body<number> =>
-    (connection, now) =>
-      Effect.gen(function* () {
-        const version = yield* SqliteEntries.nextVersion(connection)
-        if (version === undefined) {
-          return yield* new StoreError({
-            reason: "corrupt",
-            location,
-            operation,
-            message: `${location}: entry_versions has no row: restore the database from a backup`
-          })
-        }
-        yield* SqliteEntries.set(connection, key, { value, version }, options, now)
-        return version
-      })
+    Effect.gen(function* () {
+      yield* StateTexts.check(location, operation, key, value)
+      const ttl = yield* StateTexts.checkTtl(location, operation, key, options)
+      const put: Body<number> = (connection, now) =>
+        Effect.gen(function* () {
+          const version = yield* SqliteEntries.nextVersion(connection)
+          if (version === undefined) {
+            return yield* new StoreError({
+              reason: "corrupt",
+              location,
+              operation,
+              message: `${location}: entry_versions has no row: restore the database from a backup`
+            })
+          }
+          yield* SqliteEntries.set(connection, key, { value, version }, ttl, now)
+          return version
+        })
+      return yield* using(write, operation, body(put))
+    })
 
   return {
     get: (key) =>
-      using(read, "get", key, undefined, (connection, now) =>
-        Effect.map(SqliteEntries.get(connection, key, now), Option.fromNullable)
+      Effect.zipRight(
+        StateTexts.check(location, "get", key),
+        using(read, "get", (connection, now) =>
+          Effect.map(SqliteEntries.get(connection, key, now), Option.fromNullable)
+        )
       ),
 
-    set: (key, value, options) => using(write, "set", key, value, put("set", key, value, options)),
+    set: (key, value, options) => putting("set", key, value, options, (put) => put),
 
     delete: (key) =>
-      using(write, "delete", key, undefined, (connection, now) => SqliteEntries.remove(connection, key, now)),
+      Effect.zipRight(
+        StateTexts.check(location, "delete", key),
+        using(write, "delete", (connection, now) => SqliteEntries.remove(connection, key, now))
+      ),
 
     compareAndSet: (key, expected, value, options) =>
-      using(write, "compareAndSet", key, value, (connection, now) =>
-        Effect.flatMap(SqliteEntries.versionOf(connection, key, now), (version) =>
-          version === expected
-            ? Effect.asSome(put("compareAndSet", key, value, options)(connection, now))
-            : Effect.succeedNone
-        )
-      )
+      putting(
+        "compareAndSet",
+        key,
+        value,
+        options,
+        (put) => (connection, now) =>
+          Effect.flatMap(SqliteEntries.versionOf(connection, key, now), (version) =>
+            version === expected ? Effect.asSome(put(connection, now)) : Effect.succeedNone
+          )
+      ),
+
+    getMany: (keys) =>
+      Effect.flatMap(StateTexts.checkKeys(location, "getMany", keys), (distinct) =>
+        using(readTogether, "getMany", (connection, now) => SqliteEntries.getMany(connection, distinct, now))
+      ),
+
+    list: (page) =>
+      Effect.zipRight(
+        StateTexts.checkPage(location, "list", page),
+        using(read, "list", (connection, now) => SqliteEntries.list(connection, page, now))
+      ),
+
+    changes: Option.none()
   }
 }
 
@@ -95,6 +118,8 @@ const make = ({ location, read, write }: SqliteDatabase.SqliteDatabase): StateSt
  * What was written survives the crash of the process; the latest of it may be lost with the power. What has expired does
  * not pile up: each `set` removes up to 16 values that have, those that expired first. Processes that use a TTL need
  * clocks that agree: each one compares the end of a value's time with its own.
+ *
+ * It does not tell of `changes`: SQLite does not say what another process has written.
  *
  * Waiting for the lock of another process does not block this one. Fails, and leaves the file as it is, when it is not a
  * database (`corrupt`), is that of another application (`foreign`) or was written by a later release (`newer`).

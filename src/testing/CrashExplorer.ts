@@ -156,7 +156,8 @@ export const layer: Layer.Layer<RunStore, ConfigError, RunStore> = Layer.effect(
       commit: (batch) => write("commit", store.commit(batch)),
       signal: (signal) => write("signal", store.signal(signal)),
       bury: (letter) => write("bury", store.bury(letter)),
-      prune: (request) => write("prune", store.prune(request))
+      prune: (request) => write("prune", store.prune(request)),
+      keepSnapshot: (run) => write("keepSnapshot", store.keepSnapshot(run))
     })
   })
 )

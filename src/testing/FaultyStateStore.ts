@@ -15,12 +15,12 @@ export type { Fault, When } from "./internal/Faults.js"
 export { defaults, type Options } from "./internal/Injection.js"
 
 /**
- * A method of the store.
+ * A method of the store. `changes` has no faults of its own: it tells what the store below it does.
  *
  * @since 0.1.0
  * @category models
  */
-export type Operation = keyof typeof StateStore.Service
+export type Operation = Exclude<keyof typeof StateStore.Service, "changes">
 
 /**
  * Which calls: those of one method, or of all that write, which are `set`, `delete` and `compareAndSet`.
@@ -54,7 +54,14 @@ export type Plan = Faults.Plan<Operation>
  */
 export type Call = Injection.Call<Operation>
 
-const writes: Faults.Writes<Operation> = { get: false, set: true, delete: true, compareAndSet: true }
+const writes: Faults.Writes<Operation> = {
+  get: false,
+  set: true,
+  delete: true,
+  compareAndSet: true,
+  getMany: false,
+  list: false
+}
 
 /**
  * What has happened so far.
@@ -76,7 +83,10 @@ const make = (decide: Faults.Decide<Operation>, options?: Partial<Injection.Opti
       set: (key, value, options) => faulty("set", () => store.set(key, value, options)),
       delete: (key) => faulty("delete", () => store.delete(key)),
       compareAndSet: (key, expected, value, options) =>
-        faulty("compareAndSet", () => store.compareAndSet(key, expected, value, options))
+        faulty("compareAndSet", () => store.compareAndSet(key, expected, value, options)),
+      getMany: (keys) => faulty("getMany", () => store.getMany(keys)),
+      list: (page) => faulty("list", () => store.list(page)),
+      changes: store.changes
     }).pipe(Context.add(FaultyStateStore, happened))
   })
 

@@ -8,8 +8,11 @@ import type * as Layer from "effect/Layer"
 import type { StateStore } from "../store/StateStore.js"
 import * as Contract from "./internal/contract/Check.js"
 import * as Entries from "./internal/contract/Entries.js"
+import * as EntryChanges from "./internal/contract/EntryChanges.js"
 import * as EntryExpiry from "./internal/contract/EntryExpiry.js"
+import * as EntryMany from "./internal/contract/EntryMany.js"
 import * as EntryModel from "./internal/contract/EntryModel.js"
+import * as EntryPages from "./internal/contract/EntryPages.js"
 import * as EntryRaces from "./internal/contract/EntryRaces.js"
 import * as EntryTexts from "./internal/contract/EntryTexts.js"
 import type { Options } from "./internal/contract/Property.js"
@@ -48,6 +51,9 @@ export const checks = (options: Options = {}): ReadonlyArray<Check> => [
   ...Entries.checks,
   ...EntryTexts.checks,
   ...EntryExpiry.checks,
+  ...EntryMany.checks,
+  ...EntryPages.checks(options),
+  ...EntryChanges.checks,
   ...EntryRaces.checks,
   ...EntryModel.checks(options)
 ]

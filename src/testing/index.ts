@@ -6,10 +6,14 @@
 
 /** Kills processes at every write, and checks what is left. */
 export * as CrashExplorer from "./CrashExplorer.js"
+/** What every store of events must do. */
+export * as EventStoreContract from "./EventStoreContract.js"
 /** A store of state that fails, is slow, hangs or dies where a test wants it to. */
 export * as FaultyStateStore from "./FaultyStateStore.js"
 /** A store of runs that fails, is slow, hangs or dies where a test wants it to. */
 export * as FaultyStore from "./FaultyStore.js"
+/** What every store of leases must do. */
+export * as LeaseStoreContract from "./LeaseStoreContract.js"
 /** Whether what concurrent callers saw could have happened one call after the other. */
 export * as Linearizability from "./Linearizability.js"
 /** What every store of runs must do. */

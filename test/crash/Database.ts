@@ -69,7 +69,9 @@ const open = (filename: string): Effect.Effect<Select, never, Scope.Scope> =>
 
 const tablesOf = (select: Select) =>
   Effect.map(
-    select<{ readonly name: string }>("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name"),
+    select<{ readonly name: string }>(
+      "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name"
+    ),
     Array.map(({ name }) => name)
   )
 
@@ -99,13 +101,20 @@ export const read = (filename: string, runId: RunId): Effect.Effect<Option.Optio
       const tables = yield* tablesOf(select)
       if (tables.length === 0) return Option.none()
       assert.deepStrictEqual(tables, [
+        "aggregates",
         "blobs",
         "dead_letters",
         "entries",
         "entry_versions",
+        "event_snapshots",
+        "event_states",
+        "events",
         "inputs",
         "items",
+        "lease_waiters",
+        "leases",
         "modules",
+        "run_snapshots",
         "runs",
         "shared",
         "signals",

@@ -70,7 +70,8 @@ describe("docs/operations.md", () => {
       const values = value.replaceAll("`", "").split(", ")
       for (const [i, name] of Page.codes(names).entries()) {
         if (name === "concurrency" || name === "retry") continue
-        const wanted = JSON.stringify(defaults[name as keyof typeof defaults])
+        const fallback = defaults[name as keyof typeof defaults]
+        const wanted = (fallback === Infinity ? "unbounded" : JSON.stringify(fallback))
           .replaceAll('"', "")
           .replace(/(\d)(\d{3})$/, "$1,$2")
         assert.strictEqual(Page.codes(names).length === 1 ? value.replaceAll("`", "") : values[i], wanted, name)

@@ -36,11 +36,17 @@ export interface Process {
 }
 
 /** The program in a process of its own, which ends with the scope at the latest. */
-export const start = (...args: ReadonlyArray<string>) =>
+export const start = (...args: ReadonlyArray<string>) => startIn({}, ...args)
+
+/** The same, with these variables in its environment. */
+export const startIn = (variables: { readonly [name: string]: string }, ...args: ReadonlyArray<string>) =>
   Effect.map(
     Effect.acquireRelease(
       Effect.map(Program, (program) => {
-        const child = ChildProcess.spawn(process.execPath, [program, ...args], { cwd: root })
+        const child = ChildProcess.spawn(process.execPath, [program, ...args], {
+          cwd: root,
+          env: { ...process.env, ...variables }
+        })
         const output = { stdout: "", stderr: "" }
         child.stdout.setEncoding("utf8").on("data", (text: string) => (output.stdout += text))
         child.stderr.setEncoding("utf8").on("data", (text: string) => (output.stderr += text))

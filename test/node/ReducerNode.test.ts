@@ -381,7 +381,7 @@ describe("with a store", () => {
       assert.deepStrictEqual(yield* Ref.get(tries), ["welcome", "welcome", "welcome", "paid 5"])
       assert.deepStrictEqual(yield* pending, ["test/order:a:0:0"])
       yield* Ref.set(heals, true)
-      yield* orders.recover(["a"])
+      yield* orders.recover()
       yield* TestClock.adjust("10 seconds")
       assert.deepStrictEqual(yield* pending, [])
       assert.lengthOf(yield* Ref.get(tries), 5)
@@ -476,6 +476,42 @@ describe("with a store", () => {
       const after = yield* store.get("heddle/reducer/test/order:d")
       assert.include(Option.getOrThrow(after).value, '"state":"expired"')
       assert.include(Option.getOrThrow(before).value, '"state":"open"')
+    }).pipe(Effect.provide(MailsLive))
+  )
+
+  it.scoped("without keys it recovers all instances of the store, and of no other machine", () =>
+    Effect.gen(function* () {
+      const store = yield* memory
+      const keys = Array.from({ length: 120 }, (_, i) => `k${i}`)
+      const first = yield* processOf(over(store, layer))
+      for (const key of keys) yield* Context.get(first.context, Orders).start(key)
+      yield* first.end
+      yield* store.set("heddle/reducer/test/order2:a", "not json")
+      yield* store.set("heddle/reducer/test/order", "not json")
+      const second = yield* processOf(over(store, layer))
+      yield* Context.get(second.context, Orders).recover()
+      yield* TestClock.adjust("1 hour")
+      for (const key of keys) {
+        const stored = Option.getOrThrow(yield* store.get(`heddle/reducer/test/order:${key}`))
+        assert.include(stored.value, '"state":"expired"')
+      }
+      yield* store.set("heddle/reducer/test/order:bad", "not json")
+      const error = yield* Effect.flip(Context.get(second.context, Orders).recover())
+      assert.deepInclude(error, { _tag: "NodeStateUnavailable", key: "bad" })
+      yield* second.end
+    }).pipe(Effect.provide(MailsLive))
+  )
+
+  it.scoped("fails to recover when the keys cannot be listed, after it has tried again", () =>
+    Effect.gen(function* () {
+      const busy = (times: number) =>
+        faulty([{ operation: "list", nth: 1, times, fault: FaultyStateStore.fail("busy") }])
+      for (const times of [2, Infinity]) {
+        const orders = Context.get(yield* Layer.build(over(yield* busy(times), layer)), Orders)
+        const fiber = yield* Effect.fork(Effect.either(orders.recover()))
+        yield* TestClock.adjust("1 minute")
+        assert.strictEqual((yield* Fiber.join(fiber))._tag, times === 2 ? "Right" : "Left")
+      }
     }).pipe(Effect.provide(MailsLive))
   )
 

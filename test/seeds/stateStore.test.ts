@@ -10,7 +10,7 @@ import * as SeededScheduler from "heddle/testing/SeededScheduler"
 import { numRuns } from "../numRuns.js"
 
 type Input =
-  | { readonly _tag: "get" | "delete" }
+  | { readonly _tag: "get" | "getMany" | "list" | "delete" }
   | { readonly _tag: "set"; readonly value: string; readonly ttl: number | undefined }
   | {
       readonly _tag: "compareAndSet"
@@ -70,7 +70,9 @@ const model: Linearizability.Model<State, Input, Output> = {
     switch (input._tag) {
       case "wait":
         return Option.some(state({ ...before, now: now + input.millis }))
-      case "get": {
+      case "get":
+      case "getMany":
+      case "list": {
         if (typeof output !== "object" || is === undefined) return unchangedIf(output === undefined && is === undefined)
         if (is.version === undefined && is.value === output.value) return known(output.version, is)
         return unchangedIf(is.value === output.value && is.version === output.version)
@@ -89,6 +91,8 @@ const model: Linearizability.Model<State, Input, Output> = {
     }
   }
 }
+
+const isRead = ({ _tag }: Input) => _tag === "get" || _tag === "getMany" || _tag === "list"
 
 const upTo = (max: number) => Random.nextIntBetween(0, max + 1)
 const pause = Effect.flatMap(upTo(3), (times) => Effect.replicateEffect(Effect.yieldNow(), times))
@@ -111,6 +115,12 @@ const histories = (layer: Layer.Layer<StateStore, StoreError>) =>
       switch (input._tag) {
         case "get":
           return Effect.map(store.get("k"), Option.getOrUndefined)
+        case "getMany":
+          return Effect.map(store.getMany(["k", "l"]), (found) => found.get("k"))
+        case "list":
+          return Effect.map(store.list({ prefix: "k", limit: 2 }), ([first]) =>
+            first === undefined ? undefined : { value: first.value, version: first.version }
+          )
         case "delete":
           return store.delete("k")
         case "set":
@@ -131,7 +141,7 @@ const histories = (layer: Layer.Layer<StateStore, StoreError>) =>
           const kind = yield* upTo(8)
           const input =
             kind < 2
-              ? ({ _tag: "get" } as const)
+              ? ({ _tag: (["get", "getMany", "list"] as const)[yield* upTo(2)]! } as const)
               : kind < 3
                 ? ({ _tag: "delete" } as const)
                 : kind < 5
@@ -186,8 +196,8 @@ describe("what several fibers see of one key of a StateStore, and of the end of 
                 const { input } = operation
                 if (operation._tag === "Pending") seen.pending++
                 else if (input._tag === "compareAndSet") seen[operation.output === undefined ? "lost" : "won"]++
-                else if (input._tag === "get" && operation.output !== undefined) seen.found++
-                else if (input._tag === "get" && expiresAt <= now) seen.expired++
+                else if (isRead(input) && operation.output !== undefined) seen.found++
+                else if (isRead(input) && expiresAt <= now) seen.expired++
                 if (input._tag === "wait") now += input.millis
                 else if (input._tag === "delete") expiresAt = Infinity
                 else if (input._tag === "set") expiresAt = now + (input.ttl ?? Infinity)

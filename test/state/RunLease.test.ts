@@ -88,6 +88,7 @@ describe("RunLease", () => {
           seed: {
             modules: [{ ...module, output: "7" }],
             items: [],
+            shared: [],
             transitions: transitions.map((status, i) => ({
               _tag: "ModuleTransition",
               seq: i + 1,

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, FastCheck as fc, HashMap, Layer, Option, TestClock } from "effect"
+import { Array, Effect, FastCheck as fc, HashMap, Layer, Option, TestClock } from "effect"
 import { ModuleStatus, RunLease, RunSnapshot, RunStore, StateWriter, Timeline } from "heddle"
 import type { Transition } from "heddle"
 import type { StoreError } from "heddle/model/StoreError"
@@ -59,7 +59,8 @@ const anyStep = fc.oneof(
       closed: fc.boolean()
     })
   },
-  { weight: 3, arbitrary: fc.record({ _tag: fc.constant("Flush" as const) }) }
+  { weight: 3, arbitrary: fc.record({ _tag: fc.constant("Flush" as const) }) },
+  { weight: 3, arbitrary: fc.record({ _tag: fc.constant("Keep" as const) }) }
 )
 
 type Step = typeof anyStep extends fc.Arbitrary<infer A> ? A : never
@@ -100,8 +101,11 @@ const drive = (steps: ReadonlyArray<Step>) =>
     const settled = new Set<string>()
     const ended = new Map<string, boolean>()
 
+    /** Every state that the run has had, by number, and when. */
+    const states = [{ at: 0, snapshot: empty }]
     const put = (transition: Transition.Transition) => {
       live = RunSnapshot.evolve(live, transition)
+      states.push({ at: transition.at, snapshot: live })
       return writer.update({ claim, transition, output: null, durability: "buffered" })
     }
     const next = () => ({ seq: live.seq + 1, at: ++at })
@@ -113,7 +117,7 @@ const drive = (steps: ReadonlyArray<Step>) =>
       assert.deepStrictEqual(stored, folded)
       const woken =
         live.status === "suspended" &&
-        Array.from(settled).some((module) => RunSnapshot.module(live, module).status === "suspended")
+        [...settled].some((module) => RunSnapshot.module(live, module).status === "suspended")
       assert.strictEqual(until, woken ? 0 : expected)
       const history = yield* timeline.history(runId)
       assert.deepStrictEqual(plain(history.reduce(RunSnapshot.evolve, empty)), plain(live))
@@ -123,12 +127,18 @@ const drive = (steps: ReadonlyArray<Step>) =>
     const takeAgain = (reopen: boolean) =>
       Effect.gen(function* () {
         yield* check
+        const store = yield* RunStore.RunStore
+        const before = claim
+        if (at % 3 === 0) yield* store.keepSnapshot(before)
         yield* lease.release(claim)
         yield* TestClock.adjust("1 second")
         const claimed = yield* lease.claim(runId, { reopen })
         assert(claimed._tag === "Claimed")
         claim = claimed.held.claim
+        // a driver that has lost the run, and does not know it yet
+        assert.strictEqual(yield* store.keepSnapshot(before), 0)
         const { epoch, startedAt } = claimed.held.run
+        at = Math.max(at, startedAt)
         yield* put({
           _tag: "RunTransition",
           ...next(),
@@ -213,6 +223,10 @@ const drive = (steps: ReadonlyArray<Step>) =>
         }
         case "Flush":
           yield* check
+          break
+        case "Keep":
+          yield* writer.flush
+          yield* (yield* RunStore.RunStore).keepSnapshot(claim)
       }
     }
     yield* check
@@ -221,6 +235,17 @@ const drive = (steps: ReadonlyArray<Step>) =>
       items.reduce((sum, { count }) => sum + count, 0),
       ended.size
     )
+    for (const [seq, { at, snapshot }] of states.entries()) {
+      // each of them in some case
+      if (seq % 4 !== states.length % 4) continue
+      const found = Option.getOrThrow(yield* timeline.stateAt(runId, { seq }))
+      assert.deepStrictEqual(plain(found), plain(snapshot), `at ${seq}`)
+      for (const time of [at, at + 0.5]) {
+        const found = Option.getOrThrow(yield* timeline.stateAt(runId, { at: time }))
+        const { snapshot } = Option.getOrThrow(Array.findLast(states, ({ at }) => at <= time))
+        assert.deepStrictEqual(plain(found), plain(snapshot), `at the time ${time}`)
+      }
+    }
   })
 
 const services = (store: Layer.Layer<RunStore.RunStore, StoreError>) =>

@@ -40,7 +40,8 @@ describe("options", () => {
         capacity: 10_000,
         whenFull: "wait",
         close: "10 seconds",
-        cache: 1000
+        cache: 1000,
+        snapshotEvery: 1000
       })
       const control = yield* ControlledStore.ControlledStore
       const writer = yield* writerOf()
@@ -71,8 +72,8 @@ describe("options", () => {
   )
 
   const invalid: ReadonlyArray<Partial<StateWriter.Options>> = [
-    ...(["batchSize", "capacity", "cache"] as const).flatMap((name) =>
-      [0, -1, 1.5, NaN, Infinity, 2 ** 53].map((value) => ({ [name]: value }))
+    ...(["batchSize", "capacity", "cache", "snapshotEvery"] as const).flatMap((name) =>
+      [0, -1, 1.5, NaN, name === "snapshotEvery" ? -Infinity : Infinity, 2 ** 53].map((value) => ({ [name]: value }))
     ),
     ...(["interval", "close"] as const).flatMap((name) =>
       ([-1, NaN, "-1 seconds", [-1, 0]] as ReadonlyArray<Duration.DurationInput>).map((value) => ({ [name]: value }))
@@ -116,7 +117,8 @@ describe("config", () => {
         HEDDLE_WRITER_CAPACITY: ["8", { capacity: 8 }],
         HEDDLE_WRITER_WHEN_FULL: ["fail", { whenFull: "fail" }],
         HEDDLE_WRITER_CLOSE: ["0 millis", { close: 0 }],
-        HEDDLE_WRITER_CACHE: ["9", { cache: 9 }]
+        HEDDLE_WRITER_CACHE: ["9", { cache: 9 }],
+        HEDDLE_WRITER_SNAPSHOT_EVERY: ["7", { snapshotEvery: 7 }]
       } as const
       for (const [name, [text, option]] of Object.entries(variables)) {
         assert.deepStrictEqual(yield* readInMillis({ [name]: text }), { ...empty, ...option }, name)

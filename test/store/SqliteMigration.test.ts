@@ -3,6 +3,10 @@ import { Context, Effect, Layer, Option } from "effect"
 import * as Crypto from "node:crypto"
 import type { Transition } from "../../src/model/Transition.js"
 import * as SqliteSchema from "../../src/store/internal/SqliteSchema.js"
+import { EventStore } from "../../src/store/EventStore.js"
+import * as EventStoreSqlite from "../../src/store/EventStoreSqlite.js"
+import { LeaseStore } from "../../src/store/LeaseStore.js"
+import * as LeaseStoreSqlite from "../../src/store/LeaseStoreSqlite.js"
 import { StateStore } from "../../src/store/StateStore.js"
 import * as StateStoreSqlite from "../../src/store/StateStoreSqlite.js"
 import {
@@ -77,6 +81,13 @@ const rows3 = [
   "UPDATE syncs SET count = 4"
 ]
 
+/** What version 4 left: an entry, and how many versions were given. */
+const rows4 = [
+  ...rows3,
+  "INSERT INTO entries (key, version, expires_at, value) VALUES ('k', 7, NULL, 'a')",
+  "UPDATE entry_versions SET last = 9"
+]
+
 /** A file as the release of this version has left it. */
 const fileOf = (version: number, rows: ReadonlyArray<string>) => (filename: string) =>
   execute(
@@ -91,13 +102,19 @@ const fileOf = (version: number, rows: ReadonlyArray<string>) => (filename: stri
 const version1 = fileOf(1, rows)
 const version2 = fileOf(2, rows2)
 const version3 = fileOf(3, rows3)
+const version4 = fileOf(4, rows4)
 
 describe("SqliteSchema", () => {
   it("does not change a step that was released", () => {
     const hashes = SqliteSchema.migrations.map((step) =>
       Crypto.createHash("sha256").update(JSON.stringify(step)).digest("hex").slice(0, 16)
     )
-    assert.deepStrictEqual(hashes.slice(0, 3), ["14475fb02564aa1e", "e863b48c6a09536f", "e56bf3515043f594"])
+    assert.deepStrictEqual(hashes.slice(0, 4), [
+      "14475fb02564aa1e",
+      "e863b48c6a09536f",
+      "e56bf3515043f594",
+      "11b76e7e8c469c2b"
+    ])
   })
 
   it.scoped("takes a file of version 1 to the present one: what it held is there, and can be gone on with", () =>
@@ -263,13 +280,35 @@ describe("SqliteSchema", () => {
     })
   )
 
+  it.scoped(
+    "takes a file of version 4 to the present one: what it held is there, with leases and events beside it",
+    () =>
+      Effect.gen(function* () {
+        const filename = yield* temporaryFile
+        yield* version4(filename)
+        const states = Context.get(yield* Layer.build(StateStoreSqlite.layer({ filename })), StateStore)
+        assert.deepStrictEqual(yield* states.get("k"), Option.some({ value: "a", version: 7 }))
+        assert.strictEqual(yield* states.set("l", "b"), 10)
+        const leases = Context.get(yield* Layer.build(LeaseStoreSqlite.layer({ filename })), LeaseStore)
+        const acquired = yield* leases.acquire({ resource: "r", holder: "one", ttl: 1000 })
+        assert.strictEqual(acquired._tag, "Acquired")
+        const events = Context.get(yield* Layer.build(EventStoreSqlite.layer({ filename })), EventStore)
+        const event = { eventId: "e", eventType: "Made", schemaVersion: 1, payload: "{}", at: 0 }
+        yield* events.append({ aggregateId: "a", expected: "noStream", events: [event] })
+        assert.strictEqual(yield* events.version("a"), 1)
+        const store = yield* open(filename)
+        yield* store.keepSnapshot({ runId: runId("cut off"), epoch: 2 })
+        assert.isTrue(Option.isSome(yield* store.snapshot(runId("cut off"), {})))
+      })
+  )
+
   it.scoped("is the same from any version and from nothing", () =>
     Effect.gen(function* () {
       const schema = "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY name"
       const fresh = yield* temporaryFile
       yield* Effect.scoped(open(fresh))
       const expected = yield* execute(fresh, schema)
-      for (const leave of [version1, version2, version3]) {
+      for (const leave of [version1, version2, version3, version4]) {
         const filename = yield* temporaryFile
         yield* leave(filename)
         yield* Effect.scoped(open(filename))
@@ -293,7 +332,8 @@ describe("SqliteSchema", () => {
   for (const [version, file, runs] of [
     [1, version1, 2],
     [2, version2, 4],
-    [3, version3, 1]
+    [3, version3, 1],
+    [4, version4, 1]
   ] as const) {
     it.scoped(`is migrated once when many open a file of version ${version} at once`, () =>
       Effect.gen(function* () {
@@ -310,13 +350,13 @@ describe("SqliteSchema", () => {
         const filename = yield* temporaryFile
         yield* file(filename)
         // in the way of the last table of all
-        yield* execute(filename, "CREATE TABLE entry_versions (x)")
+        yield* execute(filename, "CREATE TABLE run_snapshots (x)")
         const before = yield* execute(filename, "SELECT sql FROM sqlite_schema")
         const error = yield* Effect.flip(Effect.scoped(open(filename)))
         assert.strictEqual(error.operation, "layer")
         assert.deepStrictEqual(yield* execute(filename, "PRAGMA user_version"), [{ user_version: version }])
         assert.deepStrictEqual(yield* execute(filename, "SELECT sql FROM sqlite_schema"), before)
-        yield* execute(filename, "DROP TABLE entry_versions")
+        yield* execute(filename, "DROP TABLE run_snapshots")
         const store = yield* open(filename)
         assert.isTrue(Option.isSome(yield* store.run(runId("cut off"))))
       })

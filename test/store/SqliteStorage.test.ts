@@ -97,7 +97,7 @@ describe("the outputs of RunStoreSqlite", () => {
       yield* Effect.scoped(
         Effect.gen(function* () {
           const store = yield* open(filename)
-          yield* store.open({ ...newRun("a"), seed: { modules: written, items: [], transitions: [] } })
+          yield* store.open({ ...newRun("a"), seed: { modules: written, items: [], shared: [], transitions: [] } })
           assert.strictEqual((yield* store.storage).spilled, 1)
         })
       )

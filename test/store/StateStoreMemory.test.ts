@@ -32,7 +32,7 @@ describe("StateStoreMemory", () => {
     FastCheck.record({
       _tag: FastCheck.constant("set" as const),
       key: FastCheck.oneof(FastCheck.constantFrom(...keys), FastCheck.string()),
-      ttl: FastCheck.option(FastCheck.integer({ min: 0, max: 30 }), { nil: undefined })
+      ttl: FastCheck.option(FastCheck.integer({ min: 1, max: 30 }), { nil: undefined })
     }),
     FastCheck.record({ _tag: FastCheck.constant("remove" as const), key: FastCheck.constantFrom(...keys) }),
     FastCheck.record({ _tag: FastCheck.constant("wait" as const), millis: FastCheck.integer({ min: 1, max: 40 }) })
@@ -53,7 +53,7 @@ describe("StateStoreMemory", () => {
         else if (step._tag === "remove") entries = MemoryEntries.remove(entries, step.key)
         else {
           const before = expired(step.key)
-          entries = MemoryEntries.set(entries, step.key, "v", { ttl: step.ttl }, now)
+          entries = MemoryEntries.set(entries, step.key, "v", step.ttl ?? Infinity, now)
           assert.strictEqual(expired(step.key), Math.max(0, before - 16))
         }
         const expiring = Array.fromIterable(HashMap.values(entries.stored))
@@ -67,7 +67,7 @@ describe("StateStoreMemory", () => {
 
   it("keeps nothing of what has expired once enough has been set", () => {
     const put = (entries: MemoryEntries.Entries, key: string, now: number) =>
-      MemoryEntries.set(entries, key, "v", { ttl: 100 }, now)
+      MemoryEntries.set(entries, key, "v", 100, now)
     const many = Array.range(1, 1000).reduce((entries, i) => put(entries, `k${i}`, 0), MemoryEntries.empty)
     assert.strictEqual(HashMap.size(many.stored), 1000)
     const later = Array.range(1, 63).reduce((entries, i) => put(entries, `l${i}`, 100), many)

@@ -26,7 +26,10 @@ const inTurn = (stores: number): Layer.Layer<StateStore, StoreError> =>
         get: (key) => Effect.suspend(() => next().get(key)),
         set: (...set) => Effect.suspend(() => next().set(...set)),
         delete: (key) => Effect.suspend(() => next().delete(key)),
-        compareAndSet: (...set) => Effect.suspend(() => next().compareAndSet(...set))
+        compareAndSet: (...set) => Effect.suspend(() => next().compareAndSet(...set)),
+        getMany: (keys) => Effect.suspend(() => next().getMany(keys)),
+        list: (page) => Effect.suspend(() => next().list(page)),
+        changes: Option.none()
       }
     })
   )
@@ -130,6 +133,13 @@ describe("StateStoreSqlite", () => {
         plan.map(({ detail }) => detail),
         ["SEARCH entries USING COVERING INDEX entries_by_expiry (expires_at<?)"]
       )
+    })
+  )
+
+  it.scoped("has no changes: what other processes do leaves no trace that could be followed", () =>
+    Effect.gen(function* () {
+      const store = yield* open(yield* temporaryFile)
+      assert.isTrue(Option.isNone(store.changes))
     })
   )
 

@@ -9,8 +9,8 @@ import { numRuns } from "../numRuns.js"
 type StoreLayer = Layer.Layer<RunStore, StoreError>
 
 /** What every store of runs must do; each check has a layer of its own. */
-export const contract = (name: string, layer: () => StoreLayer): void => {
-  const groups = Array.groupBy(RunStoreContract.checks({ cases: numRuns }), ({ group }) => group)
+export const contract = (name: string, layer: () => StoreLayer, cases = numRuns): void => {
+  const groups = Array.groupBy(RunStoreContract.checks({ cases }), ({ group }) => group)
   describe(`${name} keeps the contract of RunStore`, () => {
     for (const [group, checks] of Object.entries(groups)) {
       describe(group, () => {
@@ -21,5 +21,9 @@ export const contract = (name: string, layer: () => StoreLayer): void => {
 }
 
 /** Whatever is asked of the two stores, in whatever order, they give the same answers. */
-export const sameAnswers = (name: string, reference: () => StoreLayer, layer: () => StoreLayer): void =>
-  it.effect(name, () => RunStoreContract.sameAnswers(reference(), layer(), { cases: numRuns }))
+export const sameAnswers = (
+  name: string,
+  reference: () => StoreLayer,
+  layer: () => StoreLayer,
+  cases = numRuns
+): void => it.effect(name, () => RunStoreContract.sameAnswers(reference(), layer(), { cases }))

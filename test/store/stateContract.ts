@@ -6,9 +6,13 @@ import type { StateStore } from "heddle/store/StateStore"
 import { StateStoreContract } from "heddle/testing"
 import { numRuns } from "../numRuns.js"
 
-/** What every store of state must do; each check has a layer of its own. */
-export const stateContract = (name: string, layer: () => Layer.Layer<StateStore, StoreError>): void => {
-  const groups = Array.groupBy(StateStoreContract.checks({ cases: numRuns }), ({ group }) => group)
+/** What every store of state must do; each check has a layer of its own. `cases`: of properties. */
+export const stateContract = (
+  name: string,
+  layer: () => Layer.Layer<StateStore, StoreError>,
+  { cases = numRuns }: { readonly cases?: number } = {}
+): void => {
+  const groups = Array.groupBy(StateStoreContract.checks({ cases }), ({ group }) => group)
   describe(`${name} keeps the contract of StateStore`, () => {
     for (const [group, checks] of Object.entries(groups)) {
       describe(group, () => {

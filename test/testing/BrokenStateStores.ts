@@ -1,12 +1,13 @@
 /**
  * Stores of state that do one thing wrong.
  */
-import { Duration, Effect, Layer, Option } from "effect"
-import { StateStore } from "heddle/store/StateStore"
+import { Duration, Effect, Layer, Option, Stream } from "effect"
+import { type KeyedEntry, StateStore } from "heddle/store/StateStore"
 import * as StateStoreMemory from "heddle/store/StateStoreMemory"
 import { at } from "../../src/testing/internal/contract/Moment.js"
 
 type Store = typeof StateStore.Service
+type Changes = Option.Option.Value<Store["changes"]>
 type Change = (store: Store) => Partial<Store>
 
 /** The store in memory, with some methods of another behaviour. */
@@ -40,6 +41,18 @@ const ttls =
     compareAndSet: (key, expected, value, options) =>
       store.compareAndSet(key, expected, value, { ttl: f(options?.ttl) })
   })
+
+const several =
+  (f: (keys: ReadonlyArray<string>) => ReadonlyArray<string>): Change =>
+  (store) => ({ getMany: (keys) => store.getMany(f(keys)) })
+
+const listing =
+  (f: (entries: ReadonlyArray<KeyedEntry>) => ReadonlyArray<KeyedEntry>): Change =>
+  (store) => ({ list: (page) => Effect.map(store.list(page), f) })
+
+const telling =
+  (f: (changes: Changes) => Changes): Change =>
+  (store) => ({ changes: Option.map(store.changes, f) })
 
 const toWellFormed = (text: string): string => new TextDecoder().decode(new TextEncoder().encode(text))
 
@@ -113,13 +126,12 @@ export const faults: ReadonlyArray<{
     found: [
       "get, set and delete: nothing is there",
       "get, set and delete: delete tells",
-      "time to live: of none at all",
       "at the same time: one delete"
     ]
   },
   {
     fault: "forgets what is set",
-    change: (store) => ({ set: (key, value) => store.set(key, value, { ttl: 0 }) }),
+    change: (store) => ({ set: (key, value) => Effect.tap(store.set(key, value), store.delete(key)) }),
     found: [
       "get, set and delete: get gives",
       "get, set and delete: set puts",
@@ -224,7 +236,7 @@ export const faults: ReadonlyArray<{
   {
     fault: "cuts large values off",
     change: values((value) => value.slice(0, 65_536)),
-    found: ["keys and values: values of any"]
+    found: ["keys and values: values of any", "keys and values: values of 10 MB"]
   },
   {
     fault: "takes any key",
@@ -242,7 +254,7 @@ export const faults: ReadonlyArray<{
     found: [
       "time to live: a value is there",
       "time to live: its time begins",
-      "time to live: of none at all",
+      "time to live: one that is not more than 0",
       "time to live: a value that has expired",
       "time to live: the latest value",
       "time to live: what has not expired",
@@ -260,9 +272,14 @@ export const faults: ReadonlyArray<{
     found: ["time to live: without one", "time to live: the latest value"]
   },
   {
-    fault: "takes no time to live for all time",
+    fault: "takes a time to live of 0 for none",
     change: ttls((ttl) => (ttl !== undefined && Duration.toMillis(ttl) === 0 ? undefined : ttl)),
-    found: ["time to live: of none at all"]
+    found: ["time to live: one that is not more than 0"]
+  },
+  {
+    fault: "keeps nothing for longer than a day",
+    change: ttls((ttl) => (ttl !== undefined && Duration.toMillis(ttl) === Infinity ? "1 day" : ttl)),
+    found: ["time to live: without one", "time to live: one without end"]
   },
   {
     fault: "has a clock of its own",
@@ -332,5 +349,171 @@ export const faults: ReadonlyArray<{
         )
     }),
     found: ["at the same time: an interrupted"]
+  },
+  {
+    fault: "lists the beginnings of large values",
+    change: listing((entries) => entries.map((entry) => ({ ...entry, value: entry.value.slice(0, 65_536) }))),
+    found: ["keys and values: values of 10 MB"]
+  },
+  {
+    fault: "gives none of several",
+    change: () => ({ getMany: () => Effect.succeed(new Map()) }),
+    found: ["getMany: gives what is there", "getMany: gives the values", "getMany: takes hundreds", "any operations"]
+  },
+  {
+    fault: "leaves out what is asked for twice",
+    change: several((keys) => keys.filter((key) => keys.indexOf(key) === keys.lastIndexOf(key))),
+    found: ["getMany: gives a key that is asked for twice"]
+  },
+  {
+    fault: "gives of several what has expired too",
+    change: (store) => ({ getMany: (keys) => at(0)(store.getMany(keys)) }),
+    found: ["getMany: leaves out what has expired", "any operations"]
+  },
+  {
+    fault: "gives 256 of several at most",
+    change: several((keys) => keys.slice(0, 256)),
+    found: ["getMany: takes hundreds"]
+  },
+  {
+    fault: "leaves out what is no key",
+    change: several((keys) => keys.filter((key) => key !== "" && key.length <= 1000 && toWellFormed(key) === key)),
+    found: ["getMany: refuses all"]
+  },
+  {
+    fault: "reads several one after the other",
+    change: (store) => ({
+      getMany: (keys) =>
+        Effect.map(
+          Effect.forEach([...keys].sort(), (key) =>
+            Effect.map(later(later(store.get(key))), (entry) => [key, entry] as const)
+          ),
+          (found) =>
+            new Map(found.flatMap(([key, entry]) => (Option.isSome(entry) ? [[key, entry.value] as const] : [])))
+        )
+    }),
+    found: ["at the same time: what getMany"]
+  },
+  {
+    fault: "lists keys first, and reads their values then",
+    change: (store) => ({
+      list: (page) =>
+        Effect.flatMap(store.list(page), (entries) =>
+          Effect.map(
+            Effect.forEach(entries, ({ key }) =>
+              Effect.map(
+                later(later(store.get(key))),
+                Option.map((entry) => ({ key, ...entry }))
+              )
+            ),
+            (found) => found.flatMap(Option.toArray)
+          )
+        )
+    }),
+    found: ["at the same time: what getMany"]
+  },
+  {
+    fault: "lists versions that are none",
+    change: listing((entries) => entries.map((entry) => ({ ...entry, version: entry.version + 1 }))),
+    found: ["list: gives what is there", "list: takes characters", "list: pages of every size", "any operations"]
+  },
+  {
+    fault: "lists in the order of UTF-16",
+    change: listing((entries) => [...entries].sort((a, b) => (a.key < b.key ? -1 : 1))),
+    found: ["list: is in the order", "list: pages of every size", "any operations"]
+  },
+  {
+    fault: "takes prefixes for patterns",
+    change: (store) => ({
+      list: ({ limit, prefix, ...page }) => {
+        const pattern = prefix
+          .replace(/[.*+?^${}()|[\]\\]/g, "\\$&")
+          .replaceAll("%", ".*")
+          .replaceAll("_", ".")
+        const matches = new RegExp(`^${pattern}`, "su")
+        return Effect.map(store.list({ prefix: "", limit: Number.MAX_SAFE_INTEGER, ...page }), (entries) =>
+          entries.filter(({ key }) => matches.test(key)).slice(0, limit)
+        )
+      }
+    }),
+    found: ["list: takes characters"]
+  },
+  {
+    fault: "begins with the key that it is to begin after",
+    change: (store) => ({
+      list: ({ after, ...page }) =>
+        after === undefined || after === ""
+          ? store.list(page)
+          : Effect.all([store.list({ ...page, after }), store.get(after)]).pipe(
+              Effect.map(([entries, entry]) =>
+                Option.isSome(entry) && after.startsWith(page.prefix) && page.limit > 0
+                  ? [{ key: after, ...entry.value }, ...entries].slice(0, page.limit)
+                  : entries
+              )
+            )
+    }),
+    found: ["list: begins after", "list: pages of every size"]
+  },
+  {
+    fault: "lets what has expired count",
+    change: (store) => ({
+      list: (page) =>
+        Effect.flatMap(at(0)(store.list(page)), (entries) =>
+          Effect.filter(entries, ({ key }) => Effect.map(store.get(key), Option.isSome))
+        )
+    }),
+    found: ["list: leaves out what has expired"]
+  },
+  {
+    fault: "cuts long prefixes off",
+    change: (store) => ({
+      list: ({ prefix, ...page }) =>
+        store.list({ prefix: prefix.length <= 1000 ? prefix.slice(0, 998) : prefix, ...page })
+    }),
+    found: ["list: takes prefixes and keys"]
+  },
+  {
+    fault: "lists with any prefix and any limit",
+    change: (store) => ({
+      list: ({ after = "", limit, prefix }) =>
+        store.list({
+          prefix: toWellFormed(prefix).slice(0, 300),
+          after: toWellFormed(after).slice(0, 300),
+          limit: Number.isFinite(limit) ? Math.min(Math.max(0, Math.floor(limit)), Number.MAX_SAFE_INTEGER) : 0
+        })
+    }),
+    found: ["list: refuses other"]
+  },
+  {
+    fault: "stops telling of changes after a few",
+    change: telling((changes) => (prefix) => Stream.take(changes(prefix), 2)),
+    found: ["changes: tells what is set", "changes: tells each one"]
+  },
+  {
+    fault: "tells of all keys",
+    change: telling((changes) => () => changes("")),
+    found: ["changes: tells of the keys"]
+  },
+  {
+    fault: "tells of each compareAndSet",
+    change: (store) => ({
+      compareAndSet: (key, expected, value, options) =>
+        Effect.tap(store.compareAndSet(key, expected, value, options), (written) =>
+          Option.isNone(written)
+            ? Effect.flatMap(store.get(key), (entry) =>
+                Option.isSome(entry) ? store.set(key, entry.value.value) : Effect.succeed(0)
+              )
+            : Effect.void
+        )
+    }),
+    found: ["changes: does not tell"]
+  },
+  {
+    fault: "tells nothing of what is no prefix",
+    change: telling(
+      (changes) => (prefix) =>
+        prefix.length <= 1000 && toWellFormed(prefix) === prefix ? changes(prefix) : Stream.empty
+    ),
+    found: ["changes: refuses"]
   }
 ]

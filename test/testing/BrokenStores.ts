@@ -3,7 +3,14 @@
  */
 import { Effect, Layer, Option } from "effect"
 import { isEnded } from "heddle/model/Transition"
-import { type DeadLetter, type ModuleRow, type RunChanges, type RunRow, RunStore } from "heddle/store/RunStore"
+import {
+  type DeadLetter,
+  type Kept,
+  type ModuleRow,
+  type RunChanges,
+  type RunRow,
+  RunStore
+} from "heddle/store/RunStore"
 import * as RunStoreMemory from "heddle/store/RunStoreMemory"
 import { openedRun } from "../../src/testing/internal/contract/Rows.js"
 
@@ -75,7 +82,14 @@ export const faults: ReadonlyArray<{
   {
     fault: "forgets the seed",
     change: (store) => ({ open: ({ seed: _, ...run }) => store.open(run) }),
-    found: ["open with a seed: begins with its modules, items and transitions"]
+    found: ["open with a seed: begins with its modules, items, shared cells and transitions"]
+  },
+  {
+    fault: "forgets the shared cells of a seed",
+    change: (store) => ({
+      open: ({ seed, ...run }) => store.open({ ...run, seed: seed === undefined ? undefined : { ...seed, shared: [] } })
+    }),
+    found: ["open with a seed: begins with its modules, items, shared cells and transitions"]
   },
   {
     fault: "has whole numbers as times",
@@ -99,6 +113,72 @@ export const faults: ReadonlyArray<{
     fault: "reads the outputs of 1,000 modules at most",
     change: (store) => ({ outputs: (id, modules) => store.outputs(id, modules.slice(0, 1000)) }),
     found: ["outputs: of more modules than a statement has parameters"]
+  },
+  {
+    fault: "gives every run an owner",
+    change: (store) => ({ open: (run) => store.open({ ...run, owner: run.owner || "one" }) }),
+    found: ["open: without an owner"]
+  },
+  {
+    fault: "begins with the epoch 1 where it should with 0",
+    change: (store) => ({ open: (run) => store.open({ ...run, epoch: run.epoch || 1 }) }),
+    found: ["open: without an owner"]
+  },
+  {
+    fault: "knows nothing of tokens",
+    change: (store) => ({ claim: ({ token: _, ...request }) => store.claim(request) }),
+    found: ["claim with a token: takes the run", "claim with a token: that is not larger than the epoch"]
+  },
+  {
+    fault: "takes any token",
+    change: (store) => ({
+      claim: (request) =>
+        Effect.flatMap(store.run(request.runId), (run) => {
+          const { token } = request
+          const least = Option.match(run, { onNone: () => 1, onSome: ({ epoch }) => epoch + 1 })
+          return store.claim({ ...request, token: token === undefined ? undefined : Math.max(token, least) })
+        })
+    }),
+    found: [
+      "claim with a token: that is not larger than the epoch",
+      "claim with a token: reopens a run",
+      "claim with a token: has one winner"
+    ]
+  },
+  {
+    fault: "lets a driver write, confirm and let go that was fenced off",
+    change: (store) => {
+      const own = <Run extends { readonly runId: RunRow["runId"] }>(run: Run) =>
+        Effect.map(
+          store.run(run.runId),
+          Option.match({ onNone: () => ({ ...run, epoch: 0 }), onSome: ({ epoch }) => ({ ...run, epoch }) })
+        )
+      return {
+        commit: (batch) => Effect.flatMap(Effect.forEach(batch.runs, own), (runs) => store.commit({ ...batch, runs })),
+        heartbeat: (runs, now) => Effect.flatMap(Effect.forEach(runs, own), (runs) => store.heartbeat(runs, now)),
+        release: (run) => Effect.flatMap(own(run), store.release)
+      }
+    },
+    found: ["claim with a token: fences off"]
+  },
+  {
+    fault: "counts no recovery where there is a token",
+    change: (store) => ({
+      claim: (request) =>
+        Effect.zipRight(
+          request.token === undefined
+            ? Effect.void
+            : Effect.flatMap(
+                store.run(request.runId),
+                Option.match({
+                  onNone: () => Effect.void,
+                  onSome: ({ epoch, runId }) => store.release({ epoch, runId })
+                })
+              ),
+          store.claim(request)
+        )
+    }),
+    found: ["claim with a token: takes the run", "claim with a token: counts recoveries"]
   },
   {
     fault: "has a run that nobody knows",
@@ -262,6 +342,83 @@ export const faults: ReadonlyArray<{
         )
     }),
     found: ["history: history gives every kind of transition as it was"]
+  },
+  {
+    fault: "gives the latest snapshot of all",
+    change: (store) => ({ snapshot: (id) => store.snapshot(id, {}) }),
+    found: ["snapshot: is the latest one within its bounds", "snapshot: is by number the latest one"]
+  },
+  {
+    fault: "does not include the bound of a snapshot",
+    change: (store) => ({
+      snapshot: (id, { at, seq }) =>
+        store.snapshot(id, {
+          at: at === undefined ? undefined : at - 0.01,
+          seq: seq === undefined ? undefined : seq - 1
+        })
+    }),
+    found: ["snapshot: is the latest one within its bounds", "snapshot: is by number the latest one", "snapshot: is of"]
+  },
+  {
+    fault: "gives what is stored now as a snapshot",
+    change: (store) => ({
+      snapshot: (id, bound) =>
+        Effect.zipWith(store.snapshot(id, bound), store.get(id), (kept, stored) =>
+          Option.zipWith(kept, stored, (kept, stored) => ({ ...kept, stored }))
+        )
+    }),
+    found: [
+      "snapshot: has all that is stored of a run",
+      "snapshot: is the latest one within its bounds",
+      "snapshot: is by number the latest one",
+      "snapshot: is kept once",
+      "snapshot: of a suspended run",
+      "snapshot: is of its own run"
+    ]
+  },
+  {
+    fault: "keeps a snapshot for whoever asks",
+    change: (store) => ({
+      keepSnapshot: ({ runId }) =>
+        Effect.flatMap(
+          store.run(runId),
+          Option.match({
+            onNone: () => Effect.succeed(0),
+            onSome: ({ epoch }) => store.keepSnapshot({ runId, epoch })
+          })
+        )
+    }),
+    found: ["snapshot: is not kept of a run that is unknown"]
+  },
+  {
+    fault: "keeps no snapshot of a run that has ended",
+    change: (store) => ({
+      keepSnapshot: (run) =>
+        Effect.flatMap(store.run(run.runId), (row) =>
+          Option.exists(row, ({ status }) => isEnded(status)) ? Effect.succeed(0) : store.keepSnapshot(run)
+        )
+    }),
+    found: ["snapshot: of a run that has ended has its end"]
+  },
+  {
+    fault: "has snapshots of runs that it deleted",
+    change: (store) => {
+      const kept = new Map<string, Kept>()
+      return {
+        snapshot: (id, bound) =>
+          Effect.map(store.snapshot(id, bound), (found) => {
+            if (Option.isSome(found)) kept.set(id, found.value)
+            return bound.seq === undefined && bound.at === undefined ? Option.fromNullable(kept.get(id)) : found
+          }),
+        keepSnapshot: (run) =>
+          Effect.tap(store.keepSnapshot(run), () =>
+            Effect.map(store.snapshot(run.runId, {}), (found) => {
+              if (Option.isSome(found)) kept.set(run.runId, found.value)
+            })
+          )
+      }
+    },
+    found: ["snapshot: goes with its run"]
   },
   {
     fault: "lists the first page only",

@@ -25,15 +25,17 @@ const methods: { readonly [O in FaultyStateStore.Operation]: (store: Store) => E
   get: (store) => store.get("k"),
   set: (store) => store.set("k", "b"),
   delete: (store) => store.delete("k"),
-  compareAndSet: (store) => store.compareAndSet("k", 1, "b")
+  compareAndSet: (store) => store.compareAndSet("k", 1, "b"),
+  getMany: (store) => store.getMany(["k"]),
+  list: (store) => store.list({ prefix: "", limit: 1 })
 }
 
 /** What a method leaves behind when it has taken effect. */
-const after = { get: "a", set: "b", delete: undefined, compareAndSet: "b" } as const
+const after = { get: "a", set: "b", delete: undefined, compareAndSet: "b", getMany: "a", list: "a" } as const
 
 const valueOf = (store: Store) => Effect.map(store.get("k"), (entry) => Option.getOrUndefined(entry)?.value)
 
-const operations = ["get", "set", "delete", "compareAndSet"] as const
+const operations = ["get", "set", "delete", "compareAndSet", "getMany", "list"] as const
 
 describe("FaultyStateStore", () => {
   for (const operation of operations) {
@@ -172,7 +174,12 @@ describe("FaultyStateStore", () => {
             return { exits, calls: yield* calls, injected: yield* injected }
           })
         const faults = [FaultyStateStore.fail("busy"), FaultyStateStore.lostAcknowledgement]
-        const seeded = FaultyStateStore.layerSeeded({ seed, rate, faults, operations: ["get", "any write"] })
+        const seeded = FaultyStateStore.layerSeeded({
+          seed,
+          rate,
+          faults,
+          operations: ["get", "getMany", "list", "any write"]
+        })
         const first = yield* outcomes(seeded)
         assert.deepStrictEqual(yield* outcomes(seeded), first)
         assert.deepStrictEqual(yield* outcomes(FaultyStateStore.layer(first.injected)), first)

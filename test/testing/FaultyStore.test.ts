@@ -38,7 +38,7 @@ const outcome = <A, E>(call: Effect.Effect<A, E>, delayed = false) =>
   })
 
 const isWrite = (operation: string) =>
-  ["open", "claim", "heartbeat", "release", "commit", "bury", "prune", "signal"].includes(operation)
+  ["open", "claim", "heartbeat", "release", "commit", "bury", "prune", "signal", "keepSnapshot"].includes(operation)
 
 const { array, constantFrom, integer, oneof, option, record } = FastCheck
 

@@ -69,7 +69,9 @@ describe("StateStoreContract", () => {
 
   it.effect("a property tells the seed, with which the same violation is found again", () =>
     Effect.gen(function* () {
-      const forgetful = broken((store) => ({ set: (key, value) => store.set(key, value, { ttl: 0 }) }))
+      const forgetful = broken((store) => ({
+        set: (key, value) => Effect.tap(store.set(key, value), store.delete(key))
+      }))
       const violationOf = (seed?: number) =>
         StateStoreContract.checks({ seed })
           .find(({ group }) => group === "any operations")!

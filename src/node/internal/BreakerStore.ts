@@ -67,7 +67,9 @@ export const make = (
       Effect.suspend(() => {
         // a state is made of numbers, well-formed reasons and names that are made here
         const text = Either.getOrThrow(CanonicalJson.stringify({ format: 1, state }))
-        const options = isByHand(state) ? {} : { ttl: keepFor + ("until" in state ? Number(state.until) - at : 0) }
+        const ttl = keepFor + ("until" in state ? Number(state.until) - at : 0)
+        // a store takes none that is over already, as after the clock was set forward
+        const options = isByHand(state) ? {} : { ttl: Math.max(ttl, 1) }
         return Effect.map(
           inTime(key, store.compareAndSet(keyOf(name, key), expected, text, options)),
           Option.getOrUndefined

@@ -76,6 +76,7 @@ export interface InstanceCells<Snap> {
   readonly isClosed: STM.STM<boolean>
   /** Nobody is served any more; who waits. */
   readonly close: STM.STM<ReadonlyArray<Request<Snap>>>
+  readonly keys: STM.STM<ReadonlyArray<string>>
   readonly size: STM.STM<number>
 }
 
@@ -178,6 +179,7 @@ export const make = <Snap>(capacity: number | undefined): Effect.Effect<Instance
             { ...slots, byKey: HashMap.map(slots.byKey, (slot) => ({ ...slot, queue: Chunk.empty() })) }
           ])
         ),
+        keys: STM.map(TRef.get(ref), ({ byKey }) => Array.from(HashMap.keys(byKey)).sort()),
         size: STM.map(TRef.get(ref), ({ byKey }) => HashMap.size(byKey))
       }
     })

@@ -2,6 +2,7 @@
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
+import * as Ref from "effect/Ref"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import type { ValueSchema } from "../../dag/Node.js"
@@ -25,7 +26,7 @@ export interface Outcome<Snap> {
   readonly loaded: Loaded<Snap>
 }
 
-/** A write without outcome. `isKnown`: nothing has changed; else nobody knows. */
+/** A write without outcome. `isKnown`: it has changed nothing; else nobody knows. */
 export interface Unwritten {
   readonly error: NodeStateUnavailable
   readonly isKnown: boolean
@@ -38,6 +39,8 @@ interface Again extends Unwritten {
 
 export interface InstanceStore<Snap> {
   readonly read: (key: string) => Effect.Effect<Loaded<Snap>, NodeStateUnavailable>
+  /** Those of all instances that there are. */
+  readonly keys: Effect.Effect<ReadonlyArray<string>, NodeStateUnavailable>
   /** `id` is one that no other write has. */
   readonly write: (
     key: string,
@@ -49,8 +52,11 @@ export interface InstanceStore<Snap> {
 
 export const nothing: Loaded<never> = { snapshot: undefined, version: 0, count: 0, writes: [] }
 
-/** How many others may have written since for a writer to still know. */
+/** How many others may have written since for a writer whose answer was lost to still know. */
 const remembered = 8
+
+/** Instances are listed with all that they are: their keys are wanted only. */
+const pageSize = 100
 
 /** For as long a store that is busy, or answers nothing, is asked again. */
 const patience = Schedule.intersect(Schedule.exponential("20 millis"), Schedule.recurs(4))
@@ -91,45 +97,51 @@ export const make = <Snap>(options: {
   const fromStore = (key: string) => (error: StoreError) => unavailable(key, error.message, error)
 
   const write: InstanceStore<Snap>["write"] = (key, id, before, snapshot) =>
-    Effect.suspend(() => {
+    Effect.gen(function* () {
       const next = {
         ...{ format: 1 as const, count: before.count + 1, snapshot },
         writes: [...before.writes, id].slice(-remembered)
       }
       // what a step gave fits its schema
       const text = Either.getOrThrowWith(Plain.encode(document, next), (faults) => new Error(faults))
+      /** That a try may have taken place, or may yet: its answer did not come. A store that is busy has refused it. */
+      const inDoubt = yield* Ref.make(false)
 
       /** What is there after a write that was refused, or whose answer did not come. */
       const findOut = (error: StoreError | undefined): Effect.Effect<Outcome<Snap>, Again> =>
-        readStored(key).pipe(
-          Effect.retry({ schedule: patience, while: (error) => error._tag === "StoreError" && isTransient(error) }),
-          Effect.mapError((failed) => ({
+        Effect.gen(function* () {
+          const isKnown = !(yield* Ref.get(inDoubt))
+          const lost = (faults: string, cause: StoreError | NodeStateUnavailable | undefined) => ({
             error: unavailable(
               key,
-              `it was not found out whether a write took place: ${failed.message}`,
-              error ?? failed
+              isKnown ? faults : `it was not found out whether a write took place: ${faults}`,
+              cause
             ),
-            ...{ isKnown: false, again: false }
-          })),
-          Effect.flatMap((loaded): Effect.Effect<Outcome<Snap>, Again> => {
-            if (loaded.writes.includes(id)) return Effect.succeed({ _tag: "Written" as const, loaded })
-            if (loaded.version === before.version && error !== undefined) {
-              return Effect.fail({ error: fromStore(key)(error), isKnown: true, again: isTransient(error) })
-            }
-            if (loaded.count <= before.count + remembered) {
-              return Effect.succeed({ _tag: "Conflict" as const, loaded })
-            }
-            const faults = "it was not found out whether a write took place: too many others have written since"
-            return Effect.fail({ error: unavailable(key, faults, error), isKnown: false, again: false })
+            ...{ isKnown, again: false }
           })
-        )
+          const loaded = yield* readStored(key).pipe(
+            Effect.retry({ schedule: patience, while: (error) => error._tag === "StoreError" && isTransient(error) }),
+            Effect.mapError((failed) => lost(failed.message, error ?? failed))
+          )
+          if (loaded.writes.includes(id)) return { _tag: "Written", loaded }
+          if (loaded.version === before.version && error !== undefined) {
+            return yield* Effect.fail({ error: fromStore(key)(error), isKnown: true, again: isTransient(error) })
+          }
+          if (isKnown || loaded.count <= before.count + remembered) return { _tag: "Conflict", loaded }
+          return yield* Effect.fail(lost("too many others have written since", error))
+        })
 
-      return store.compareAndSet(prefix + key, before.version, text).pipe(
+      return yield* store.compareAndSet(prefix + key, before.version, text).pipe(
         Effect.matchEffect({
-          onFailure: findOut,
+          onFailure: (error) =>
+            Effect.zipRight(error.reason === "busy" ? Effect.void : Ref.set(inDoubt, true), findOut(error)),
           onSuccess: Option.match({
             onNone: () => findOut(undefined),
-            onSome: (version) => Effect.succeed<Outcome<Snap>>({ _tag: "Written", loaded: { ...next, version } })
+            onSome: (version) =>
+              Effect.succeed<Outcome<Snap>>({
+                _tag: "Written",
+                loaded: { ...next, version }
+              })
           })
         }),
         // the same write again, which takes place at most once
@@ -137,7 +149,19 @@ export const make = <Snap>(options: {
       )
     })
 
+  const keysAfter = (after: string | undefined): Effect.Effect<ReadonlyArray<string>, StoreError> =>
+    Effect.flatMap(store.list({ prefix, after, limit: pageSize }), (page) => {
+      const keys = page.map(({ key }) => key.slice(prefix.length))
+      return page.length < pageSize
+        ? Effect.succeed(keys)
+        : Effect.map(keysAfter(page[pageSize - 1]?.key), (others) => [...keys, ...others])
+    })
+
   return {
+    keys: Effect.suspend(() => keysAfter(undefined)).pipe(
+      Effect.retry({ schedule: patience, while: isTransient }),
+      Effect.mapError(fromStore(""))
+    ),
     read: (key) =>
       Effect.mapError(readStored(key), (error) => (error._tag === "StoreError" ? fromStore(key)(error) : error)),
     write

@@ -39,6 +39,8 @@ export interface Instances<Snap> {
   ) => Effect.Effect<A, E | NodeStateUnavailable>
   /** What the instance is, and then is, each time that its `seq` has changed. */
   readonly changes: (key: string) => Stream.Stream<Snap | undefined, NodeStateUnavailable>
+  /** Those of all instances that the store has or, without one, that are in memory. */
+  readonly keys: Effect.Effect<ReadonlyArray<string>, NodeStateUnavailable>
   /** How many of them are in memory. */
   readonly size: Effect.Effect<number>
 }
@@ -227,6 +229,7 @@ export const make = <Snap extends AnySnapshot>(options: {
             return Stream.unfoldEffect(-1, (seen) => STM.commit(next(seen)))
           })
         ),
+      keys: store === undefined ? STM.commit(cells.keys) : store.keys,
       size: STM.commit(cells.size)
     }
   })

@@ -248,8 +248,8 @@ export const make = <S extends string, Ev extends Tagged, C, I extends Tagged, R
         ),
       restore,
       recover: (keys) =>
-        Effect.flatMap(
-          Effect.forEach(keys, (key) =>
+        Effect.gen(function* () {
+          const exits = yield* Effect.forEach(keys ?? (yield* instances.keys), (key) =>
             Effect.exit(
               asking(
                 key,
@@ -257,9 +257,9 @@ export const make = <S extends string, Ev extends Tagged, C, I extends Tagged, R
                 true
               )
             )
-          ),
-          (exits) => exits.find(Exit.isFailure) ?? Exit.void
-        ),
+          )
+          return yield* exits.find(Exit.isFailure) ?? Exit.void
+        }),
       changes: (key) =>
         Stream.unwrap(
           Effect.map(

@@ -61,7 +61,8 @@ export interface StoredResults {
 
 export const make = (store: typeof StateStore.StateStore.Service, options: Options): StoredResults => {
   const { patience, prefix, ttl } = options
-  const lasts = Number.isFinite(ttl) ? { ttl } : {}
+  // what lasts no time at all is told by its `until`: a store takes no ttl of 0
+  const lasts = Number.isFinite(ttl) ? { ttl: Math.max(ttl, 1) } : {}
   const allMark = `${prefix}/all`
   const nodeMark = (node: string) => `${prefix}/node/${CanonicalJson.hash(node)}`
   const keyOf = ({ key }: Place) => `${prefix}/result/${key}`

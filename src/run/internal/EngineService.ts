@@ -8,7 +8,7 @@ import * as Random from "effect/Random"
 import * as Scope from "effect/Scope"
 import type * as Dag from "../../dag/Dag.js"
 import type * as Module from "../../dag/Module.js"
-import { RunConflict, RunFinished, type DagChanged, type UnknownRun } from "../../model/RunError.js"
+import { RunConflict, RunFinished, UnknownRun, type DagChanged } from "../../model/RunError.js"
 import { RunId } from "../../model/RunId.js"
 import type { RunPolicy } from "../../model/RunPolicy.js"
 import { isEnded, isResumable } from "../../model/Transition.js"
@@ -17,10 +17,11 @@ import { Retention, type Policy as RetentionPolicy } from "../../state/Retention
 import { RunLease, type Seed } from "../../state/RunLease.js"
 import { Signals } from "../../state/Signals.js"
 import { StateWriter } from "../../state/StateWriter.js"
-import { Timeline } from "../../state/Timeline.js"
+import { Timeline, type StoredRun } from "../../state/Timeline.js"
 import * as DebugGuard from "../DebugGuard.js"
 import type { Options as EngineOptions } from "../EngineOptions.js"
 import type { RunOptions } from "../RunOptions.js"
+import * as Fork from "./Fork.js"
 import * as Inputs from "./Inputs.js"
 import * as Launch from "./Launch.js"
 import * as Limits from "./Limits.js"
@@ -66,7 +67,7 @@ export const make = Effect.fnUntraced(function* (engine: EngineOptions<ReadonlyA
     scope,
     notify,
     leaveAlone: (runId, fault) => Effect.suspend(() => waker.leaveAlone(runId, fault)),
-    released: owned.size === 0 ? Effect.void : notify
+    released: (runId) => (owned.size === 0 ? Effect.void : Effect.suspend(() => waker.released(runId)))
   })
   const signal = SignalDelivery.make({ liveRuns, signals, notify })
 
@@ -96,25 +97,27 @@ export const make = Effect.fnUntraced(function* (engine: EngineOptions<ReadonlyA
   const isDue = (run: { readonly until?: number | undefined }) =>
     Effect.map(Clock.currentTimeMillis, (now) => run.until !== undefined && run.until <= now)
 
+  const policyOf = (options: RunOptions) =>
+    Policy.of(options, { concurrency: "unbounded", onFailure: "failFast", durability: engine.durability })
+
+  /** The run that an id has is the one that was asked for. */
+  const conflict =
+    ({ fingerprint }: Plan.Plan, runId: RunId, input: string) =>
+    (run: { readonly fingerprint: string; readonly input: string }) =>
+      run.fingerprint !== fingerprint
+        ? new RunConflict({ runId, differs: "dag" })
+        : run.input !== input
+          ? new RunConflict({ runId, differs: "input" })
+          : Effect.void
+
   const start = (dag: Dag.Any, given: unknown, options: RunOptions, restore: Restore, isWatched = false) =>
     Effect.gen(function* () {
       const plan = yield* planOf(dag, options)
       const inputs = yield* restore(Inputs.encode(plan, given, engine.alwaysDecode))
       const runId = options.runId ?? (yield* randomId)
       const input = inputs.text
-      const { fingerprint } = plan
-      const conflict = (run: { readonly fingerprint: string; readonly input: string }) =>
-        run.fingerprint !== fingerprint
-          ? new RunConflict({ runId, differs: "dag" })
-          : run.input !== input
-            ? new RunConflict({ runId, differs: "input" })
-            : Effect.void
-
-      const policy = Policy.of(options, {
-        concurrency: "unbounded",
-        onFailure: "failFast",
-        durability: engine.durability
-      })
+      const unlessConflict = conflict(plan, runId, input)
+      const policy = policyOf(options)
       const begin = (entry: Entry) =>
         Effect.gen(function* () {
           const startedAt = yield* Clock.currentTimeMillis
@@ -122,7 +125,7 @@ export const make = Effect.fnUntraced(function* (engine: EngineOptions<ReadonlyA
           if (policy.durability === "memory") return yield* fresh({ ...run, held: undefined }, runId, inputs, startedAt)
           const opened = yield* lease.open(rowOf(plan, runId, input, policy))
           if (opened._tag === "Created") return yield* fresh({ ...run, held: opened.held }, runId, inputs, startedAt)
-          yield* conflict(opened.run)
+          yield* unlessConflict(opened.run)
           const waits =
             opened.run.status === "suspended" && !(opened.run.wakeAt !== null && opened.run.wakeAt <= startedAt)
           if (!isEnded(opened.run.status) && !waits) {
@@ -137,9 +140,27 @@ export const make = Effect.fnUntraced(function* (engine: EngineOptions<ReadonlyA
         runId,
         restore,
         (live) =>
-          Effect.as(conflict({ fingerprint: live.plan.fingerprint, input: live.input }), { handle: live.handle, live }),
+          Effect.as(unlessConflict({ fingerprint: live.plan.fingerprint, input: live.input }), {
+            handle: live.handle,
+            live
+          }),
         begin
       )
+    })
+
+  const submit = (dag: Dag.Any, given: unknown, options: RunOptions) =>
+    Effect.gen(function* () {
+      yield* Policy.check(options)
+      // not its limits: those are of the engine that will drive it
+      const plan = yield* Plan.make(dag)
+      const policy = policyOf(options)
+      yield* Policy.checkSubmitted(policy)
+      const { text } = yield* Inputs.encode(plan, given, engine.alwaysDecode)
+      const runId = options.runId ?? (yield* randomId)
+      const opened = yield* lease.submit(rowOf(plan, runId, text, policy))
+      if (opened._tag === "Exists") yield* conflict(plan, runId, text)(opened.run)
+      else if (owned.has(plan.fingerprint)) yield* notify
+      return runId
     })
 
   const resume = (dag: Dag.Any, runId: RunId, options: RunOptions, restore: Restore) =>
@@ -167,11 +188,13 @@ export const make = Effect.fnUntraced(function* (engine: EngineOptions<ReadonlyA
       )
     })
 
-  const rerun = (
+  /** A new run that begins with what is taken over of a stored one. */
+  const seeded = <E>(
     dag: Dag.Any,
     runId: RunId,
-    { from, ...options }: RunOptions & { readonly from: ReadonlyArray<Module.Any> },
-    restore: Restore
+    options: RunOptions,
+    restore: Restore,
+    seedOf: (plan: Plan.Plan, run: StoredRun, at: number) => Effect.Effect<Seed, E>
   ) =>
     Effect.gen(function* () {
       const plan = yield* planOf(dag, options)
@@ -179,8 +202,7 @@ export const make = Effect.fnUntraced(function* (engine: EngineOptions<ReadonlyA
       yield* unchanged(plan, runId)(run.snapshot)
       const newId = options.runId ?? (yield* randomId)
       const at = yield* Clock.currentTimeMillis
-      const names = from.map(({ name }) => name)
-      const seed: Seed = yield* restore(Rerun.seed(plan, names, sourceOf(run.snapshot), at))
+      const seed = yield* restore(seedOf(plan, run, at))
       const policy = Policy.of(options, run.policy)
       return yield* liveRuns.obtain(
         newId,
@@ -195,9 +217,36 @@ export const make = Effect.fnUntraced(function* (engine: EngineOptions<ReadonlyA
       )
     })
 
+  const rerun = (
+    dag: Dag.Any,
+    runId: RunId,
+    { from, ...options }: RunOptions & { readonly from: ReadonlyArray<Module.Any> },
+    restore: Restore
+  ) => {
+    const names = from.map(({ name }) => name)
+    return seeded(dag, runId, options, restore, (plan, { snapshot }, at) =>
+      Rerun.seed(plan, names, sourceOf(snapshot), at)
+    )
+  }
+
+  const fork = (
+    dag: Dag.Any,
+    runId: RunId,
+    { at: seq, ...options }: RunOptions & { readonly at: number },
+    restore: Restore
+  ) =>
+    seeded(dag, runId, options, restore, (_, __, at) =>
+      Effect.gen(function* () {
+        const snapshot = yield* timeline.stateAt(runId, { seq })
+        if (Option.isNone(snapshot)) return yield* new UnknownRun({ runId })
+        return yield* Fork.seed(sourceOf(snapshot.value), at)
+      })
+    )
+
   const waker: Waker.Waker = yield* Waker.make({
     fingerprints: [...owned.keys()],
     recover: engine.recover,
+    maxRuns: engine.maxRuns,
     poll: engine.poll,
     lease,
     signals,
@@ -226,6 +275,7 @@ export const make = Effect.fnUntraced(function* (engine: EngineOptions<ReadonlyA
       Effect.uninterruptibleMask((restore) =>
         Effect.flatMap(start(dag, input, options, restore), (obtained) => awaited(obtained, restore))
       ),
+    submit: (dag: Dag.Any, input: unknown, options: RunOptions = {}) => submit(dag, input, options),
     resume: (dag: Dag.Any, runId: RunId, options: RunOptions = {}) =>
       Effect.uninterruptibleMask((restore) =>
         Effect.flatMap(resume(dag, runId, options, restore), (obtained) => awaited(obtained, restore))
@@ -233,6 +283,10 @@ export const make = Effect.fnUntraced(function* (engine: EngineOptions<ReadonlyA
     rerun: (dag: Dag.Any, runId: RunId, options: RunOptions & { readonly from: ReadonlyArray<Module.Any> }) =>
       Effect.uninterruptibleMask((restore) =>
         Effect.flatMap(rerun(dag, runId, options, restore), (obtained) => awaited(obtained, restore))
+      ),
+    fork: (dag: Dag.Any, runId: RunId, options: RunOptions & { readonly at: number }) =>
+      Effect.uninterruptibleMask((restore) =>
+        Effect.flatMap(fork(dag, runId, options, restore), (obtained) => awaited(obtained, restore))
       ),
     cancel: (dag: Dag.Any, runId: RunId) => Effect.flatMap(planOf(dag), (plan) => cancelStored(plan, runId)),
     signal: (runId: RunId, module: Module.Any, value: unknown, options?: { readonly within?: string }) =>

@@ -71,7 +71,7 @@ export interface Services {
   /** A run is let go of that the engine should not take up again at once. */
   readonly leaveAlone: (runId: RunId, fault: Cause.Cause<unknown>) => Effect.Effect<void>
   /** A stored run is driven no longer. */
-  readonly released: Effect.Effect<void>
+  readonly released: (runId: RunId) => Effect.Effect<void>
 }
 
 /** How runs come to be driven: from their beginning, from what is stored of them, and to their cancellation. */
@@ -109,7 +109,7 @@ export const make = (services: Services) => {
         const leave = isFault(fault) ? services.leaveAlone(runId, fault) : Effect.void
         return Effect.zipRight(leave, letGo(held.claim, fault)).pipe(
           // what was suspended may be due, and what was cut off is
-          Effect.ensuring(Effect.zipRight(removed, released))
+          Effect.ensuring(Effect.zipRight(removed, released(runId)))
         )
       }
       const driven = yield* Driver.start({

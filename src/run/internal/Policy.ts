@@ -45,8 +45,9 @@ export const of = (options: RunOptions, base: RunPolicy): RunPolicy => {
 export const checkEngine = ({
   limits,
   maxItems,
-  maxRecoveries
-}: Pick<EngineOptions, "limits" | "maxItems" | "maxRecoveries">) =>
+  maxRecoveries,
+  maxRuns
+}: Pick<EngineOptions, "limits" | "maxItems" | "maxRecoveries" | "maxRuns">) =>
   Effect.suspend(() => {
     for (const [what, value] of [...Object.entries(limits), ["maxItems", maxItems] as const]) {
       if (!(Number.isInteger(value) && value >= 1)) {
@@ -56,8 +57,17 @@ export const checkEngine = ({
     if (!(Number.isSafeInteger(maxRecoveries) && maxRecoveries >= 0)) {
       return refuse(`maxRecoveries is a whole number of at least 0, not ${maxRecoveries}`)
     }
+    if (!(maxRuns === Infinity || (Number.isInteger(maxRuns) && maxRuns >= 1))) {
+      return refuse(`maxRuns is a whole number of at least 1, or Infinity, not ${maxRuns}`)
+    }
     return Effect.void
   })
+
+/** A run that somebody else is to drive is stored. */
+export const checkSubmitted = ({ durability }: RunPolicy) =>
+  durability === "memory"
+    ? refuse('a run of durability "memory" is not stored, so it cannot be submitted: give another durability')
+    : Effect.void
 
 /** Options that no run can have are a fault of the program. */
 export const check = ({ batchSize = 1, concurrency = 1, interval = 0, timeout = 0 }: RunOptions) =>

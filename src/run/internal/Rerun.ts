@@ -1,12 +1,12 @@
 import * as Effect from "effect/Effect"
+import * as HashMap from "effect/HashMap"
 import { UnknownModule } from "../../model/RunError.js"
 import * as RunSnapshot from "../../model/RunSnapshot.js"
 import type { StoreError } from "../../model/StoreError.js"
-import type { Transition } from "../../model/Transition.js"
 import type { Plan } from "../../plan/Plan.js"
 import type { Seed } from "../../state/RunLease.js"
-import type { ItemRow } from "../../state/Timeline.js"
 import type { Source } from "./Recall.js"
+import * as Seeding from "./Seeding.js"
 
 /** The positions of these modules and of all that depends on them, along needs and branches. */
 const downstream = (plan: Plan, names: ReadonlyArray<string>): Effect.Effect<Uint8Array, UnknownModule> =>
@@ -31,82 +31,16 @@ const downstream = (plan: Plan, names: ReadonlyArray<string>): Effect.Effect<Uin
 export const seed = (
   plan: Plan,
   names: ReadonlyArray<string>,
-  { items, outputs, snapshot }: Source,
+  { snapshot, ...source }: Source,
   at: number
 ): Effect.Effect<Seed, UnknownModule | StoreError> =>
-  Effect.gen(function* () {
-    const again = yield* downstream(plan, names)
+  Effect.flatMap(downstream(plan, names), (again) => {
     const kept = new Set(
       plan.modules.flatMap(({ name }, index) =>
         again[index] === 0 && RunSnapshot.module(snapshot, name).status === "completed" ? [name] : []
       )
     )
     // with what is inside of them, however that ended
-    const states = Array.from(snapshot.modules).filter(([path]) => kept.has(path.split("/", 1)[0]!))
-    const paths = states.map(([path]) => path)
-    const texts = yield* outputs(paths)
-    const rowsOf = new Map<string, Array<ItemRow>>()
-    for (const row of yield* items(paths)) {
-      const rows = rowsOf.get(row.module)
-      if (rows === undefined) rowsOf.set(row.module, [row])
-      else rows.push(row)
-    }
-    const ended: Array<ItemRow> = []
-    const transitions: Array<Transition> = []
-    let seq = 0
-    for (const [module, { attempt, because, failure, items, status }] of states) {
-      if (items !== undefined) {
-        transitions.push({
-          _tag: "ModuleTransition",
-          seq: ++seq,
-          at,
-          module,
-          status: "running",
-          attempt,
-          items: items.total
-        })
-        for (const row of rowsOf.get(module) ?? []) {
-          const { failure, index, status } = row
-          ended.push({ ...row, seq: seq + 1 })
-          // as the engine wrote it
-          const kept = failure === null ? undefined : (JSON.parse(failure) as RunSnapshot.ModuleState["failure"])
-          transitions.push({
-            _tag: "ItemTransition",
-            seq: ++seq,
-            at,
-            module,
-            index,
-            status,
-            ...(kept === undefined ? undefined : { failure: kept })
-          })
-        }
-      }
-      transitions.push({
-        _tag: "ModuleTransition",
-        seq: ++seq,
-        at,
-        module,
-        status,
-        attempt,
-        ...(failure === undefined ? undefined : { failure }),
-        ...(because === undefined ? undefined : { because })
-      })
-    }
-    return {
-      items: ended,
-      transitions,
-      modules: states.map(([module, { attempt, because, failure, items, status }]) => ({
-        module,
-        status,
-        attempt,
-        scheduledAt: null,
-        startedAt: items === undefined ? null : at,
-        finishedAt: at,
-        failure: failure === undefined ? null : JSON.stringify(failure),
-        because: because ?? null,
-        until: null,
-        items: items?.total ?? null,
-        output: texts.get(module) ?? null
-      }))
-    }
+    const modules = Array.from(snapshot.modules).filter(([path]) => kept.has(path.split("/", 1)[0]!))
+    return Seeding.make({ modules, isTaken: () => true, shared: HashMap.empty() }, source, at)
   })

@@ -1,7 +1,9 @@
+import * as Arr from "effect/Array"
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import type { RunId } from "../../model/RunId.js"
 import type { StoreError } from "../../model/StoreError.js"
 import * as Telemetry from "../../model/Telemetry.js"
@@ -14,6 +16,12 @@ import { longestSleep } from "./Timers.js"
 
 /** Runs that are looked at together. */
 const limit = 100
+
+/** How many are taken up at once: what takes time there is waiting for the store. */
+const concurrency = 8
+
+/** How many more are looked at than there is room for: other engines may be faster. */
+const spare = 20
 
 /** Milliseconds in which a run that could not be driven is left alone: it would be due again at once. */
 const backOff = 60_000
@@ -30,6 +38,8 @@ export interface Options {
   readonly fingerprints: ReadonlyArray<string>
   /** Whether runs that were cut off are taken over by themselves. */
   readonly recover: boolean
+  /** How many runs are driven at once that were taken up by themselves. */
+  readonly maxRuns: number
   readonly poll: Duration.DurationInput
   readonly lease: typeof RunLease.Service
   readonly signals: typeof Signals.Service
@@ -42,6 +52,8 @@ export interface Options {
 export interface Waker {
   /** There may be something to do: a run was suspended, or a signal was delivered. */
   readonly notify: Effect.Effect<void>
+  /** A run is driven no longer: there may be room for another, and it may be due again. */
+  readonly released: (runId: RunId) => Effect.Effect<void>
   /** A run that was let go of is not taken up by itself for a while, since it could not be driven. */
   readonly leaveAlone: (runId: RunId, why: Cause.Cause<unknown>) => Effect.Effect<void>
   /** Looks once, also for runs that were cut off and those that are left alone. */
@@ -51,8 +63,8 @@ export interface Waker {
 }
 
 /**
- * Drives suspended runs on when they are due and takes over those that were cut off, of the Dags that the engine owns,
- * and tells live runs of signals that another process delivered. One fiber: it sleeps until the earliest deadline, until
+ * Drives suspended runs on when they are due, takes over those that were cut off and takes up those that were submitted,
+ * of the Dags that the engine owns, and tells live runs of signals that another process delivered. One fiber: it sleeps until the earliest deadline, until
  * it is notified, or for `poll`, and waits for notice only when there is nothing to wait for.
  */
 export const make = (options: Options): Effect.Effect<Waker> =>
@@ -63,6 +75,8 @@ export const make = (options: Options): Effect.Effect<Waker> =>
     // two looks at once would find the same runs
     const turn = yield* Effect.makeSemaphore(1)
     const leftAlone = new Map<RunId, number>()
+    /** The runs that are driven since they were taken up here; entered before that: one may end at once. */
+    const taken = new Set<RunId>()
     /** How many runs that were cut off are due, and come before those that are suspended; 0 where they are taken over. */
     let passedOver = 0
 
@@ -86,23 +100,51 @@ export const make = (options: Options): Effect.Effect<Waker> =>
         )
       )
 
+    const takeUp = (run: RunRow): Effect.Effect<void> =>
+      Effect.suspend(() => {
+        taken.add(run.runId)
+        return driveOn(run).pipe(
+          Effect.onExit((exit) =>
+            Effect.sync(() => {
+              if (Exit.isFailure(exit) || exit.value._tag !== "Driven") taken.delete(run.runId)
+            })
+          ),
+          Effect.flatMap((outcome) =>
+            outcome._tag === "Failed"
+              ? Effect.logWarning(`run "${run.runId}" is due and could not be driven on`, outcome.cause)
+              : Effect.void
+          )
+        )
+      })
+
+    /** Several side by side: one that finds that a run is taken goes on with the next, until there is no more room. */
+    const takeUpAll = (due: ReadonlyArray<RunRow>): Effect.Effect<void> =>
+      Effect.suspend(() => {
+        let next = 0
+        const one: Effect.Effect<void> = Effect.suspend(() => {
+          const run = taken.size < options.maxRuns ? due[next++] : undefined
+          return run === undefined ? Effect.void : Effect.zipRight(takeUp(run), one)
+        })
+        return Effect.all(Arr.replicate(one, concurrency), { concurrency: "unbounded", discard: true })
+      })
+
     /** Gives when there is something to do again, in milliseconds since the epoch. */
     const driveDue: Effect.Effect<number, StoreError> = Effect.gen(function* () {
       if (fingerprints.length === 0) return Infinity
+      // the end of one of its runs makes room, and wakes it
+      if (taken.size >= options.maxRuns) return Infinity
       const now = yield* Clock.currentTimeMillis
       for (const [runId, until] of leftAlone) if (until <= now) leftAlone.delete(runId)
       // those that are left alone are due all the same, and come first
-      const wanted = limit + leftAlone.size + 2 * passedOver
+      const wanted = Math.min(limit, options.maxRuns + spare) + leftAlone.size + 2 * passedOver
       const { nextAt, runs } = yield* lease.due(fingerprints, wanted)
-      const passed = options.recover ? [] : runs.filter(({ status }) => status === "running")
+      // what was submitted has had no driver that could have been cut off
+      const passed = options.recover ? [] : runs.filter(({ epoch, status }) => status === "running" && epoch > 0)
       const due = runs.filter((run) => !leftAlone.has(run.runId) && !passed.includes(run))
       const isMore = runs.length === wanted && (due.length > 0 || passed.length > passedOver)
       passedOver = passed.length
-      for (const run of due) {
-        const outcome = yield* driveOn(run)
-        if (outcome._tag !== "Failed") continue
-        yield* Effect.logWarning(`run "${run.runId}" is due and could not be driven on`, outcome.cause)
-      }
+      yield* takeUpAll(due)
+      if (taken.size >= options.maxRuns) return Infinity
       return isMore ? now : Math.min(nextAt ?? Infinity, ...leftAlone.values())
     })
 
@@ -161,6 +203,11 @@ export const make = (options: Options): Effect.Effect<Waker> =>
 
     return {
       notify: latch.open,
+      released: (runId) =>
+        Effect.suspend(() => {
+          taken.delete(runId)
+          return latch.open
+        }),
       leaveAlone,
       recover: annotated(turn.withPermits(1)(recover)),
       run: annotated(Effect.forever(round))

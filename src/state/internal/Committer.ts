@@ -10,7 +10,7 @@ import * as Telemetry from "../../model/Telemetry.js"
 import type { DeadLetter, RunStore } from "../../store/RunStore.js"
 import type { Options } from "../WriterOptions.js"
 import * as Batch from "./Batch.js"
-import type { Entry, RunWriteError, Unit } from "./Entry.js"
+import { isRun, type Entry, type RunUnit, type RunWriteError, type Unit } from "./Entry.js"
 import type { Ledger } from "./Ledger.js"
 import * as Letter from "./Letter.js"
 
@@ -20,6 +20,8 @@ type WriteError = RunWriteError | StateNotWritten
 export interface Fate {
   readonly acknowledge: (entry: Entry) => void
   readonly refuse: (entry: Entry, error: WriteError) => void
+  /** The transitions of a run with these numbers are acknowledged. */
+  readonly committed: (unit: RunUnit, first: number, last: number) => void
   /** The unit takes no more: gives those of its entries that are still queued, or wait to be. */
   readonly reject: (unit: Unit, error: WriteError) => ReadonlyArray<Entry>
 }
@@ -52,6 +54,11 @@ export const make = (store: typeof RunStore.Service, options: Options, ledger: L
     Telemetry.writerUpdates.unsafeUpdate(part.entries.length, [])
     Telemetry.writerCoalesced.unsafeUpdate(coalesced, [])
     part.entries.forEach(fate.acknowledge)
+    const { entries, unit } = part
+    if (unit._tag === "State") return
+    const [first, last] = [entries[0], entries.at(-1)]
+    if (first === undefined || last === undefined || !isRun(first) || !isRun(last)) return
+    fate.committed(unit, first.update.transition.seq, last.update.transition.seq)
   }
 
   /** The unit of rejection is the run or the state: when a batch cannot be written, each of them is tried alone. */

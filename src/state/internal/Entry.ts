@@ -30,6 +30,8 @@ export type Unit =
       readonly claim: Claim
       readonly tally: Tally
       left: number
+      /** From which transition on it is to be kept as it is then; 0 where that is not known yet. */
+      keepAt: number
       /** The store has refused one of its updates: it takes no more of them. */
       refused: RunWriteError | undefined
     }

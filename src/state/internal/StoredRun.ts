@@ -94,7 +94,7 @@ const snapshotOf = (
   shared
 })
 
-const decode = ({ items, modules, run, shared }: Stored): Effect.Effect<StoredRun, StoreError> =>
+export const decode = ({ items, modules, run, shared }: Stored): Effect.Effect<StoredRun, StoreError> =>
   Effect.gen(function* () {
     const { runId } = run
     const ended = endedOf(items)

@@ -44,7 +44,8 @@ export const make = (capacity: number): Units => {
         byClaim.set(claim, present)
         return present
       }
-      const unit: RunUnit = { _tag: "Run", key: claim.runId, claim, tally: tally(), left: 0, refused: undefined }
+      const { runId: key } = claim
+      const unit: RunUnit = { _tag: "Run", key, claim, tally: tally(), left: 0, keepAt: 0, refused: undefined }
       byClaim.set(claim, unit)
       add(unit)
       return unit

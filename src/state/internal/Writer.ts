@@ -26,6 +26,7 @@ import {
   type StateEntry,
   type Unit
 } from "./Entry.js"
+import * as Keeper from "./Keeper.js"
 import * as Known from "./Known.js"
 import * as Ledger from "./Ledger.js"
 import * as Units from "./Units.js"
@@ -217,9 +218,18 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     return Effect.flatMap(Effect.raceFirst(Effect.as(wake.await, false), isDue), (due) => (due ? Effect.void : gather))
   })
 
+  const keeper = Keeper.make({
+    store,
+    every: options.snapshotEvery,
+    capacity: options.cache,
+    patience: options.close,
+    fork: (effect) => fork(Effect.annotateLogs(effect, { ...annotations, fiber: "keeper" }))
+  })
+
   const { giveUp, write } = Committer.make(store, options, ledger, {
     acknowledge,
     refuse,
+    committed: keeper.committed,
     reject: (unit, error) => {
       // an error is of the kind of its unit
       if (unit._tag === "Run") unit.refused = error as RunWriteError
@@ -341,7 +351,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     if (state.phase === "closed") return
     const left = end()
     log(report(left))
-    yield* patiently(Fiber.interrupt(fiber))
+    yield* patiently(Effect.zipRight(Fiber.interrupt(fiber), keeper.close))
     yield* Deferred.succeed(ended, left)
   })
 

@@ -78,17 +78,21 @@ export const claim = (
     readonly expiredBefore: number
     readonly reopen: boolean
     readonly maxRecoveries?: number | undefined
+    readonly token?: number | undefined
   }
 ): Claiming => {
-  const { maxRecoveries = Infinity, now, owner } = request
-  const claimed: RunRow = { ...run, owner, epoch: run.epoch + 1, heartbeatAt: now }
+  const { maxRecoveries = Infinity, now, owner, token } = request
+  const claimed: RunRow = { ...run, owner, epoch: token ?? run.epoch + 1, heartbeatAt: now }
+  // with a token the lease says who drives the run; one that is not larger is that of a former holder
+  const isHeld = token === undefined ? isDriven(run, request.expiredBefore) : token <= run.epoch
   if (isEnded(run.status)) {
     // whoever drove it to its end drives it no more, whatever the heartbeat says
     if (!request.reopen || !isResumable(run.status)) return { _tag: "Finished", run }
+    if (token !== undefined && isHeld) return { _tag: "Held", run }
     const reopened: RunRow = { ...claimed, status: "running", startedAt: now, finishedAt: null, wakeAt: null }
     return { _tag: "Claimed", run: reopened, reopened: true }
   }
-  if (isDriven(run, request.expiredBefore)) return { _tag: "Held", run }
+  if (isHeld) return { _tag: "Held", run }
   if (run.quarantined) {
     return request.maxRecoveries === undefined
       ? { _tag: "Claimed", run: { ...claimed, recoveries: 0, quarantined: false }, reopened: false }

@@ -1,11 +1,24 @@
 /**
  * One run in memory, with all that is stored of it.
  */
+import * as Arrays from "effect/Array"
+import * as Option from "effect/Option"
 import { canFollow, isFinal } from "../../model/ModuleStatus.js"
 import * as RunSnapshot from "../../model/RunSnapshot.js"
 import type { Transition } from "../../model/Transition.js"
-import type { ItemRow, ModuleChange, RunChanges, RunRow, RunStore, SharedRow, SignalRow, Stored } from "../RunStore.js"
+import type {
+  ItemRow,
+  Kept,
+  ModuleChange,
+  RunChanges,
+  RunRow,
+  RunStore,
+  SharedRow,
+  SignalRow,
+  Stored
+} from "../RunStore.js"
 import { advance } from "./Changes.js"
+import * as KeptText from "./KeptText.js"
 
 /** Changed in place: a commit costs its changes, not the size of its runs. */
 export interface MemoryRun {
@@ -16,6 +29,8 @@ export interface MemoryRun {
   readonly shared: Map<string, SharedRow>
   readonly signals: Map<string, SignalRow>
   readonly history: Array<Transition>
+  /** By `seq`, ascending. */
+  readonly kept: Array<Kept>
 }
 
 export const make = ({ seed, ...run }: Parameters<RunStore["Type"]["open"]>[0]): MemoryRun => {
@@ -28,7 +43,7 @@ export const make = ({ seed, ...run }: Parameters<RunStore["Type"]["open"]>[0]):
       input: run.input,
       policy: run.policy,
       status: "running",
-      epoch: 1,
+      epoch: run.epoch ?? 1,
       owner: run.owner,
       heartbeatAt: run.createdAt,
       seq: 0,
@@ -44,9 +59,10 @@ export const make = ({ seed, ...run }: Parameters<RunStore["Type"]["open"]>[0]):
     items: new Map(),
     shared: new Map(),
     signals: new Map(),
-    history: []
+    history: [],
+    kept: []
   }
-  if (seed !== undefined) write(made, { ...seed, shared: [], status: undefined, wakeAt: null })
+  if (seed !== undefined) write(made, { ...seed, status: undefined, wakeAt: null })
   return made
 }
 
@@ -139,6 +155,27 @@ export const stored = (run: MemoryRun): Stored => ({
   items: itemCounts(run),
   shared: Array.from(run.shared.values())
 })
+
+/** `RunStore.keepSnapshot`, of a run with its epoch. */
+export const keep = (run: MemoryRun): number => {
+  const last = run.history.at(-1)
+  if (last === undefined || run.kept.at(-1)?.seq === last.seq) return 0
+  const now = stored(run)
+  run.kept.push({ seq: last.seq, at: last.at, stored: { ...now, run: { ...now.run, wakeAt: wakeAtOf(run) } } })
+  return KeptText.sizeOf(now)
+}
+
+/** When it is due as its transition says it. */
+const wakeAtOf = ({ history, row }: MemoryRun): number | null => {
+  if (row.status !== "suspended") return null
+  const last = Arrays.findLast(history, ({ _tag }) => _tag === "RunTransition")
+  return Option.isSome(last) && last.value._tag === "RunTransition" ? (last.value.until ?? null) : null
+}
+
+export const kept = (
+  run: MemoryRun,
+  { at = Infinity, seq = Infinity }: { readonly seq?: number | undefined; readonly at?: number | undefined }
+): Option.Option<Kept> => Arrays.findLast(run.kept, (kept) => kept.seq <= seq && kept.at <= at)
 
 export const itemsOf = (run: MemoryRun, modules: ReadonlyArray<string>): ReadonlyArray<ItemRow> =>
   Array.from(new Set(modules)).flatMap((module) => Array.from(run.items.get(module)?.values() ?? []))

@@ -3,10 +3,10 @@
  */
 import type { Connection } from "@effect/sql/SqlConnection"
 import type { SqlError } from "@effect/sql/SqlError"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import type { Entry, SetOptions } from "../StateStore.js"
+import type { Entry, KeyedEntry, Page } from "../StateStore.js"
 import { select } from "./SqliteRuns.js"
+import * as TextOrder from "./TextOrder.js"
 
 const isThere = "(expires_at IS NULL OR expires_at > ?)"
 
@@ -41,16 +41,15 @@ const removeExpired = `DELETE FROM entries WHERE rowid IN (
     SELECT rowid FROM entries WHERE expires_at <= ? ORDER BY expires_at LIMIT ${removedPerWrite}
   )`
 
-/** Puts the value there, and removes some of those that have expired. */
+/** Puts the value there, for `ttl` milliseconds, and removes some of those that have expired. */
 export const set = (
   connection: Connection,
   key: string,
   { value, version }: Entry,
-  options: SetOptions | undefined,
+  ttl: number,
   now: number
 ): Effect.Effect<void, SqlError> =>
   Effect.gen(function* () {
-    const ttl = options?.ttl === undefined ? Infinity : Duration.toMillis(options.ttl)
     yield* connection.executeRaw(
       `INSERT INTO entries (key, version, expires_at, value) VALUES (?, ?, ?, ?)
         ON CONFLICT (key) DO UPDATE SET
@@ -69,3 +68,44 @@ export const remove = (connection: Connection, key: string, now: number): Effect
     ]),
     ([row]) => row?.was === 1
   )
+
+// Each number of keys is a statement of its own, which SQLite compiles and the client keeps: so they are few.
+const sizes: ReadonlyArray<number> = [1, 4, 16, 64, 256]
+
+/** What is there under these keys: `connection` has to be in a transaction, for it may take several statements. */
+export const getMany = (
+  connection: Connection,
+  keys: ReadonlyArray<string>,
+  now: number
+): Effect.Effect<Map<string, Entry>, SqlError> =>
+  Effect.gen(function* () {
+    const found = new Map<string, Entry>()
+    for (let from = 0; from < keys.length; from += 256) {
+      const some = keys.slice(from, from + 256)
+      const size = sizes.find((size) => size >= some.length) ?? some.length
+      // the last key fills up what is left: a key that is asked for twice is found once
+      const parameters = Array.from({ length: size }, (_, i) => some[Math.min(i, some.length - 1)])
+      const entries = yield* select<KeyedEntry>(
+        connection,
+        `SELECT key, value, version FROM entries WHERE key IN (${parameters.map(() => "?").join(", ")}) AND ${isThere}`,
+        [...parameters, now]
+      )
+      for (const { key, value, version } of entries) found.set(key, { value, version })
+    }
+    return found
+  })
+
+export const list = (
+  connection: Connection,
+  { after = "", limit, prefix }: Page,
+  now: number
+): Effect.Effect<ReadonlyArray<KeyedEntry>, SqlError> => {
+  const end = TextOrder.end(prefix)
+  return select<KeyedEntry>(
+    connection,
+    `SELECT key, value, version FROM entries
+      WHERE key ${TextOrder.compare(after, prefix) < 0 ? ">=" : ">"} ?${end === undefined ? "" : " AND key < ?"} AND ${isThere}
+      ORDER BY key LIMIT ?`,
+    [TextOrder.compare(after, prefix) < 0 ? prefix : after, ...(end === undefined ? [] : [end]), now, limit]
+  )
+}

@@ -3,93 +3,21 @@
  */
 import type { Connection } from "@effect/sql/SqlConnection"
 import type { SqlError } from "@effect/sql/SqlError"
-import * as Effect from "effect/Effect"
-import * as Schema from "effect/Schema"
+import type * as Effect from "effect/Effect"
 import type { RunId } from "../../model/RunId.js"
-import { Transition } from "../../model/Transition.js"
 import * as SqliteRows from "./SqliteRows.js"
 import { idOfRun, rowLimit, select } from "./SqliteRuns.js"
+import { columns, type TransitionRow } from "./TransitionRows.js"
 
-const json = (value: unknown): string | null => (value === undefined ? null : JSON.stringify(value))
-
-/** The values of a transition's row, in the order of `insert`. */
-export const valuesOf = (run: number, transition: Transition): ReadonlyArray<unknown> => {
-  const { at, seq } = transition
-  switch (transition._tag) {
-    case "ModuleTransition": {
-      const { attempt, because, failure, items, module, shared, status, until } = transition
-      const more = [because ?? null, items ?? null, until ?? null, json(shared)]
-      return [run, seq, at, status, module, attempt, json(failure), null, ...more]
-    }
-    case "ItemTransition": {
-      const { failure, index, module, shared, status } = transition
-      return [run, seq, at, status, module, null, json(failure), null, null, index, null, json(shared)]
-    }
-    case "SharedTransition":
-      return [run, seq, at, "", null, null, null, null, null, null, null, json(transition.shared)]
-    case "RunTransition": {
-      const { epoch, status, until } = transition
-      return [run, seq, at, status, null, null, null, epoch, null, null, until ?? null, null]
-    }
-  }
-}
-
-export const insert = SqliteRows.make(
-  12,
-  (rows) =>
-    `INSERT INTO transitions (run, seq, at, status, module, attempt, failure, epoch, because, item, until, shared) ${rows}`
-)
-
-interface Row {
-  readonly seq: number
-  readonly at: number
-  readonly status: string
-  readonly module: string | null
-  readonly attempt: number | null
-  readonly failure: string | null
-  readonly epoch: number | null
-  readonly because: string | null
-  readonly item: number | null
-  readonly until: number | null
-  readonly shared: string | null
-}
-
-const parsed = (row: Row) => ({
-  ...(row.failure === null ? undefined : { failure: JSON.parse(row.failure) as unknown }),
-  ...(row.shared === null ? undefined : { shared: JSON.parse(row.shared) as unknown })
-})
-
-const transitionOf = (row: Row): unknown => {
-  const { at, attempt, because, epoch, item, module, seq, status, until } = row
-  const waiting = until === null ? undefined : { until }
-  if (module === null) {
-    return epoch === null
-      ? { _tag: "SharedTransition", seq, at, ...parsed(row) }
-      : { _tag: "RunTransition", seq, at, status, epoch, ...waiting }
-  }
-  if (attempt === null) return { _tag: "ItemTransition", seq, at, module, index: item, status, ...parsed(row) }
-  const items = item === null ? undefined : { items: item }
-  const why = because === null ? undefined : { because }
-  return { _tag: "ModuleTransition", seq, at, module, status, attempt, ...why, ...waiting, ...items, ...parsed(row) }
-}
-
-const decodeAll = Schema.decodeUnknown(Schema.Array(Transition))
-
-/** Fails when a row is not one that `insert` has written. */
-export const decode = (rows: ReadonlyArray<Row>) =>
-  Effect.flatMap(
-    Effect.try(() => rows.map(transitionOf)),
-    decodeAll
-  )
+export const insert = SqliteRows.make(12, (rows) => `INSERT INTO transitions (run, ${columns}) ${rows}`)
 
 export const page = (
   connection: Connection,
   runId: RunId,
   { after, limit }: { readonly after: number; readonly limit: number }
-): Effect.Effect<ReadonlyArray<Row>, SqlError> =>
-  select<Row>(
+): Effect.Effect<ReadonlyArray<TransitionRow>, SqlError> =>
+  select<TransitionRow>(
     connection,
-    `SELECT seq, at, status, module, attempt, failure, epoch, because, item, until, shared FROM transitions
-      WHERE run = ${idOfRun} AND seq > ? ORDER BY seq LIMIT ?`,
+    `SELECT ${columns} FROM transitions WHERE run = ${idOfRun} AND seq > ? ORDER BY seq LIMIT ?`,
     [runId, after, rowLimit(limit)]
   )

@@ -24,6 +24,11 @@ export const applicationId = 0x4864646c
  * - `entries` has a rowid, unlike `states`: its values may be large, and then rows in the b-tree of the key would make a
  *   look-up slow. `value` is the last column, so that reading a version does not read it.
  * - `entry_versions` is one row: the version that was given last, also to entries that are gone.
+ * - A row of `leases` stays when its lease has ended (then its holder is empty, or its time is over): its token is the last
+ *   one. `lease_waiters` are those who wait in line.
+ * - Events keep their number when others are deleted: `position` is AUTOINCREMENT, and the last sequence of an aggregate is
+ *   its `version`, also when none of its events is left.
+ * - Tables with large texts have a rowid, and their last column is the text.
  * - The views are for people. Their text must be one that the SQLite of an older tool can parse, for one that it can't
  *   makes all of the file unreadable to it.
  */
@@ -164,5 +169,56 @@ export const migrations: ReadonlyArray<ReadonlyArray<string>> = [
     "CREATE INDEX entries_by_expiry ON entries (expires_at) WHERE expires_at IS NOT NULL",
     "CREATE TABLE entry_versions (last INTEGER NOT NULL) STRICT",
     "INSERT INTO entry_versions VALUES (0)"
+  ],
+  [
+    `CREATE TABLE leases (
+      resource TEXT NOT NULL PRIMARY KEY,
+      holder TEXT NOT NULL,
+      token INTEGER NOT NULL,
+      expires_at REAL NOT NULL
+    ) STRICT, WITHOUT ROWID`,
+    `CREATE TABLE lease_waiters (
+      resource TEXT NOT NULL,
+      holder TEXT NOT NULL,
+      ticket INTEGER NOT NULL,
+      expires_at REAL NOT NULL,
+      PRIMARY KEY (resource, holder)
+    ) STRICT, WITHOUT ROWID`,
+    `CREATE TABLE events (
+      position INTEGER PRIMARY KEY AUTOINCREMENT,
+      aggregate_id TEXT NOT NULL,
+      sequence INTEGER NOT NULL,
+      event_id TEXT NOT NULL UNIQUE,
+      event_type TEXT NOT NULL,
+      schema_version INTEGER NOT NULL,
+      at REAL NOT NULL,
+      payload TEXT NOT NULL
+    ) STRICT`,
+    "CREATE UNIQUE INDEX events_by_aggregate ON events (aggregate_id, sequence)",
+    `CREATE TABLE aggregates (
+      aggregate_id TEXT NOT NULL PRIMARY KEY,
+      version INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID`,
+    `CREATE TABLE event_states (
+      aggregate_id TEXT NOT NULL UNIQUE,
+      sequence INTEGER NOT NULL,
+      schema_version INTEGER NOT NULL,
+      state TEXT NOT NULL
+    ) STRICT`,
+    `CREATE TABLE event_snapshots (
+      aggregate_id TEXT NOT NULL,
+      sequence INTEGER NOT NULL,
+      schema_version INTEGER NOT NULL,
+      at REAL NOT NULL,
+      state TEXT NOT NULL
+    ) STRICT`,
+    "CREATE UNIQUE INDEX event_snapshots_by_aggregate ON event_snapshots (aggregate_id, sequence)",
+    `CREATE TABLE run_snapshots (
+      run INTEGER NOT NULL,
+      seq INTEGER NOT NULL,
+      at REAL NOT NULL,
+      value TEXT NOT NULL
+    ) STRICT`,
+    "CREATE UNIQUE INDEX run_snapshots_by_run ON run_snapshots (run, seq)"
   ]
 ]

@@ -12,6 +12,7 @@ import * as SqliteBlobs from "./SqliteBlobs.js"
 import * as SqliteHistory from "./SqliteHistory.js"
 import * as SqliteRows from "./SqliteRows.js"
 import { idOfRun, select } from "./SqliteRuns.js"
+import * as TransitionRows from "./TransitionRows.js"
 
 const rank = (status: string): string =>
   `CASE ${status} WHEN 'pending' THEN 0 WHEN 'scheduled' THEN 1 WHEN 'running' THEN 2 WHEN 'suspended' THEN 3 ELSE 4 END`
@@ -89,7 +90,7 @@ export const gather = (spillBytes: number): Gathered => {
         blobs.pushOutput(items, { run, module: row.module, item: row.index }, row)
       }
       for (const { cell, value } of changes.shared) cells.push(run, cell, value)
-      for (const transition of transitions) history.push(...SqliteHistory.valuesOf(run, transition))
+      for (const transition of transitions) history.push(...TransitionRows.valuesOf(run, transition))
     },
     write: (connection) =>
       Effect.gen(function* () {

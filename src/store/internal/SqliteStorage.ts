@@ -16,7 +16,7 @@ const oldest = `SELECT id, run_id AS runId FROM runs
   )
   ORDER BY finished_at, created_at, run_id LIMIT ?`
 
-const ofRuns = ["inputs", "modules", "items", "transitions", "shared", "signals", "blobs"].map(
+const ofRuns = ["inputs", "modules", "items", "transitions", "shared", "signals", "blobs", "run_snapshots"].map(
   (table) => `DELETE FROM ${table} WHERE run IN (SELECT value FROM json_each(?))`
 )
 

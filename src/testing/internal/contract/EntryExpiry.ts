@@ -7,6 +7,7 @@ import * as Option from "effect/Option"
 import { StateStore } from "../../../store/StateStore.js"
 import * as Check from "./Check.js"
 import { is, replace } from "./Entries.js"
+import { refused } from "./EntryTexts.js"
 import { equal, isTrue } from "./Expect.js"
 import { at } from "./Moment.js"
 
@@ -50,14 +51,26 @@ export const checks = Check.group("time to live", {
     yield* at(century)(is("m", { value: "a", version: compared }))
   }),
 
-  "of none at all, nothing is there": Effect.gen(function* () {
+  "one that is not more than 0 is refused, and what was there stays": Effect.gen(function* () {
     const store = yield* StateStore
-    yield* at(1000)(store.set("k", "a"))
-    yield* at(1000)(store.set("k", "b", { ttl: 0 }))
-    yield* at(1000)(is("k", undefined))
-    const version = yield* at(1000)(replace("k", 0, "c", { ttl: "0 millis" }))
-    yield* at(1000)(is("k", undefined))
-    yield* equal(yield* at(1000)(store.compareAndSet("k", version, "d")), Option.none())
+    const version = yield* at(1000)(store.set("kept", "a"))
+    for (const ttl of [0, -1, -0.5, NaN, -Infinity, "0 millis", "-5 seconds", Duration.zero, 0n, -5n] as const) {
+      yield* refused("set", '"kept"', at(1000)(store.set("kept", "b", { ttl })))
+      yield* refused("set", '"other"', at(1000)(store.set("other", "b", { ttl })))
+      yield* refused("compareAndSet", '"kept"', at(1000)(store.compareAndSet("kept", version, "b", { ttl })))
+      yield* refused("compareAndSet", '"kept"', at(1000)(store.compareAndSet("kept", version + 1, "b", { ttl })))
+      yield* refused("compareAndSet", '"other"', at(1000)(store.compareAndSet("other", 0, "b", { ttl })))
+    }
+    yield* at(1000)(is("kept", { value: "a", version }))
+    yield* at(1000)(is("other", undefined))
+  }),
+
+  "one without end is none": Effect.gen(function* () {
+    const store = yield* StateStore
+    for (const ttl of [Infinity, Duration.infinity] as const) {
+      const version = yield* at(1000)(store.set("k", "a", { ttl }))
+      yield* at(century)(is("k", { value: "a", version }))
+    }
   }),
 
   "a value that has expired is not there for any method": Effect.gen(function* () {
@@ -117,7 +130,7 @@ export const checks = Check.group("time to live", {
       versions.set(`kept ${i}`, yield* at(1000)(store.set(`kept ${i}`, "a", i % 2 === 0 ? {} : { ttl: 10_000 + i })))
       yield* at(1000)(store.set(`gone ${i}`, "a", { ttl: 100 + i }))
     }
-    for (let i = 0; i < 100; i++) yield* at(2000)(store.set(`later ${i}`, "a", { ttl: i }))
+    for (let i = 0; i < 100; i++) yield* at(2000)(store.set(`later ${i}`, "a", { ttl: i + 1 }))
     for (let i = 0; i < 60; i++) yield* at(2000)(is(`gone ${i}`, undefined))
     for (const [key, version] of versions) yield* at(10_999)(is(key, { value: "a", version }))
   }),

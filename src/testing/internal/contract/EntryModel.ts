@@ -6,11 +6,12 @@ import * as FastCheck from "effect/FastCheck"
 import * as Option from "effect/Option"
 import { type Entry, StateStore } from "../../../store/StateStore.js"
 import * as Check from "./Check.js"
-import { equal, isTrue } from "./Expect.js"
+import { equal, isTrue, sameMembers } from "./Expect.js"
 import { at } from "./Moment.js"
 import { type Options, property } from "./Property.js"
 
-const keys = ["k", "l", "__proto__"]
+// some of them begin with others, and the order of their bytes is not that of UTF-16
+const keys = ["k", "k%", "k\uffee", "k😀", "__proto__"]
 
 /** What is asked; a version is given by when it was seen, counted backwards: 0 is the latest of all keys. */
 type Operation =
@@ -23,13 +24,15 @@ type Operation =
       readonly value: string
       readonly ttl: number | undefined
     }
+  | { readonly _tag: "getMany"; readonly keys: ReadonlyArray<string> }
+  | { readonly _tag: "list"; readonly prefix: string; readonly after: string | undefined; readonly limit: number }
   | { readonly _tag: "wait"; readonly millis: number }
 
 const { array, constant, constantFrom, integer, oneof, option, record, string } = FastCheck
 
 const key = constantFrom(...keys)
 const value = oneof(constantFrom("a", "b"), string({ unit: "grapheme" }))
-const ttl = option(integer({ min: 0, max: 20 }), { nil: undefined, freq: 2 })
+const ttl = option(integer({ min: 1, max: 20 }), { nil: undefined, freq: 2 })
 const expected = oneof(
   { weight: 3, arbitrary: constant("present" as const) },
   { weight: 1, arbitrary: constant("nothing" as const) },
@@ -40,6 +43,13 @@ const anyOperation: FastCheck.Arbitrary<Operation> = oneof(
   record({ _tag: constantFrom("get" as const, "delete" as const), key }),
   record({ _tag: constant("set" as const), key, value, ttl }),
   record({ _tag: constant("compareAndSet" as const), key, expected, value, ttl }),
+  record({ _tag: constant("getMany" as const), keys: array(key, { maxLength: 4 }) }),
+  record({
+    _tag: constant("list" as const),
+    prefix: constantFrom("", "k", "k%", "k\uffee", "k😀", "_", "l"),
+    after: constantFrom(undefined, "", "k", "k0", "k\uffff", ...keys),
+    limit: integer({ min: 0, max: 6 })
+  }),
   record({ _tag: constant("wait" as const), millis: integer({ min: 1, max: 10 }) })
 )
 
@@ -55,7 +65,8 @@ export const checks = (options: Options): ReadonlyArray<Check.Check<StateStore>>
       (operations, index) =>
         Effect.gen(function* () {
           const store = yield* StateStore
-          const nameOf = (key: string) => (index === 0 ? key : `${key} ${index}`)
+          const base = index === 0 ? "" : `${index}/`
+          const nameOf = (key: string) => `${base}${key}`
           const model = new Map<string, Modelled>()
           const versions: Array<number> = []
           let now = 1000
@@ -87,6 +98,33 @@ export const checks = (options: Options): ReadonlyArray<Check.Check<StateStore>>
                 const was = yield* at(now)(store.delete(nameOf(operation.key)))
                 yield* equal(was, present(operation.key) !== undefined, `delete of ${operation.key}`)
                 model.delete(operation.key)
+                break
+              }
+              case "getMany": {
+                const found = yield* at(now)(store.getMany(operation.keys.map(nameOf)))
+                const expected = new Map<string, Entry>()
+                for (const key of operation.keys) {
+                  const entry = present(key)
+                  if (entry !== undefined) expected.set(nameOf(key), entry)
+                }
+                yield* sameMembers(found, expected, `getMany of ${operation.keys.join(", ")}`)
+                break
+              }
+              case "list": {
+                const { after, limit, prefix } = operation
+                const found = yield* at(now)(
+                  store.list({ prefix: nameOf(prefix), limit, after: after && nameOf(after) })
+                )
+                const expected = [...keys]
+                  .sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)))
+                  .filter(
+                    (key) => key.startsWith(prefix) && Buffer.compare(Buffer.from(key), Buffer.from(after ?? "")) > 0
+                  )
+                  .flatMap((key) => {
+                    const entry = present(key)
+                    return entry === undefined ? [] : [{ key: nameOf(key), ...entry }]
+                  })
+                yield* equal(found, expected.slice(0, limit), `list of ${JSON.stringify({ prefix, after, limit })}`)
                 break
               }
               case "set": {

@@ -88,6 +88,26 @@ export const checks = Check.group("at the same time", {
     for (const { value, version } of seen) yield* equal(value, versions.get(version), `the value of ${version}`)
   }),
 
+  "what getMany and list give was there at one moment": Effect.gen(function* () {
+    const store = yield* StateStore
+    yield* store.set("a", "0")
+    yield* store.set("b", "0")
+    // a is ahead of b by one at most, at any moment
+    const counting = Effect.forEach(Array.range(1, 30), (i) =>
+      Effect.forEach(["a", "b"], (key) => Effect.zipRight(Effect.yieldNow(), store.set(key, String(i))))
+    )
+    const seen: Array<ReadonlyArray<number>> = []
+    const reading = Effect.gen(function* () {
+      const many = yield* store.getMany(["b", "a"])
+      seen.push([Number(many.get("a")?.value), Number(many.get("b")?.value)])
+      seen.push((yield* store.list({ prefix: "", limit: 10 })).map(({ value }) => Number(value)))
+    })
+    yield* together([counting, Effect.repeatN(reading, 20), Effect.repeatN(reading, 20)])
+    for (const [a = NaN, b = NaN] of seen) {
+      yield* isTrue(a === b || a === b + 1, `a is ${a} and b is ${b} at one moment`)
+    }
+  }),
+
   "an interrupted compareAndSet has taken place or not, and the next one works": Effect.gen(function* () {
     const store = yield* StateStore
     let version = yield* store.set("k", "0")

@@ -1,13 +1,15 @@
 /**
  * Any operation of a store, on few runs, modules and times, so that they meet.
  */
-import type * as Effect from "effect/Effect"
+import * as Effect from "effect/Effect"
 import * as FastCheck from "effect/FastCheck"
+import * as Option from "effect/Option"
 import { ModuleStatus } from "../../../model/ModuleStatus.js"
 import type { StoreError } from "../../../model/StoreError.js"
 import { RunStatus, type Transition } from "../../../model/Transition.js"
 import type { DeadLetter, RunStore } from "../../../store/RunStore.js"
 import { failure, newRun, runId } from "./Rows.js"
+import { inOrder } from "./Snapshots.js"
 
 const { array, boolean, constant, constantFrom, integer, jsonValue, nat, oneof, option, record, string } = FastCheck
 
@@ -99,11 +101,13 @@ const anyRows = {
   transitions: array(anyTransition, { maxLength: 5 })
 }
 
+const anyCells = array(record({ cell: constantFrom("x", "y"), value: string() }), { maxLength: 2 })
+
 const anyChanges = record({
   runId: anyRun,
   epoch: anyEpoch,
   ...anyRows,
-  shared: array(record({ cell: constantFrom("x", "y"), value: string() }), { maxLength: 2 }),
+  shared: anyCells,
   status: option(anyRunStatus, { nil: undefined, freq: 2 }),
   wakeAt: maybeTime,
   // of a driver there is one with each status
@@ -152,7 +156,7 @@ export const anyOperation = oneof(
       runId: anyRun,
       dag: anyModule,
       createdAt: nat(3),
-      seed: maybe(record(anyRows))
+      seed: maybe(record({ ...anyRows, shared: anyCells }))
     })
   ),
   weighted(
@@ -217,7 +221,9 @@ export const anyOperation = oneof(
       before: maybe(record({ createdAt: nat(3), runId: anyRun }))
     })
   ),
-  weighted(2, record({ _tag: constant("history" as const), runId: anyRun, after: nat(12), limit: nat(5) }))
+  weighted(2, record({ _tag: constant("history" as const), runId: anyRun, after: nat(12), limit: nat(5) })),
+  weighted(3, record({ _tag: constant("keepSnapshot" as const), runId: anyRun, epoch: anyEpoch })),
+  weighted(2, record({ _tag: constant("snapshot" as const), runId: anyRun, seq: maybe(nat(12)), at: maybe(anyTime) }))
 )
 
 export type Operation = typeof anyOperation extends FastCheck.Arbitrary<infer A> ? A : never
@@ -250,5 +256,12 @@ export const perform = (store: typeof RunStore.Service, operation: Operation): E
       return store.list(operation)
     case "history":
       return store.history(operation.runId, operation)
+    case "keepSnapshot":
+      return store.keepSnapshot(operation)
+    case "snapshot":
+      return Effect.map(
+        store.snapshot(operation.runId, operation),
+        Option.map((kept) => ({ ...kept, stored: inOrder(kept.stored) }))
+      )
   }
 }

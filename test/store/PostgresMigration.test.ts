@@ -1,0 +1,69 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import * as PostgresDatabase from "../../src/store/internal/PostgresDatabase.js"
+import { migrations } from "../../src/store/internal/PostgresSchema.js"
+import { withPostgres } from "../services/Services.js"
+import * as PostgresSchema from "./PostgresSchema.js"
+
+withPostgres((url) => {
+  const open = (schema: string) => Effect.scoped(PostgresDatabase.open(PostgresSchema.options(url, schema)))
+  const tables = (schema: string) =>
+    Effect.map(
+      PostgresSchema.execute(url, `SELECT tablename FROM pg_tables WHERE schemaname = '${schema}' ORDER BY tablename`),
+      (rows) => rows.map(({ tablename }) => String(tablename))
+    )
+
+  describe("the tables of a PostgreSQL schema", () => {
+    it.scoped("are made once by eight that open it at the same time", () =>
+      Effect.gen(function* () {
+        const schema = yield* PostgresSchema.freshSchema(url)
+        yield* Effect.all(
+          Array.from({ length: 8 }, () => open(schema)),
+          { concurrency: "unbounded" }
+        )
+        const made = yield* tables(schema)
+        assert.includeMembers(made, ["runs", "states", "entries", "leases", "events", "run_snapshots"])
+        assert.deepStrictEqual(yield* PostgresSchema.execute(url, `SELECT * FROM "${schema}".heddle_meta`), [
+          { version: String(migrations.length) }
+        ])
+        yield* open(schema)
+        assert.deepStrictEqual(yield* tables(schema), made)
+      })
+    )
+
+    it.scoped("are left as they are when a later release has written them", () =>
+      Effect.gen(function* () {
+        const schema = yield* PostgresSchema.freshSchema(url)
+        yield* open(schema)
+        yield* PostgresSchema.execute(url, `UPDATE "${schema}".heddle_meta SET version = ${migrations.length + 1}`)
+        const error = yield* Effect.flip(open(schema))
+        assert.strictEqual(error.reason, "newer")
+        assert.include(error.message, schema)
+        yield* PostgresSchema.execute(url, `DELETE FROM "${schema}".heddle_meta`)
+        assert.strictEqual((yield* Effect.flip(open(schema))).reason, "corrupt")
+      })
+    )
+
+    it.scoped("are not made in the schema of another application", () =>
+      Effect.gen(function* () {
+        const schema = yield* PostgresSchema.freshSchema(url)
+        yield* PostgresSchema.execute(url, `CREATE SCHEMA "${schema}"`, `CREATE TABLE "${schema}".orders (id int)`)
+        assert.strictEqual((yield* Effect.flip(open(schema))).reason, "foreign")
+        assert.deepStrictEqual(yield* tables(schema), ["orders"])
+      })
+    )
+
+    it.scoped("are made in an empty schema that is there, all of them or none", () =>
+      Effect.gen(function* () {
+        const schema = yield* PostgresSchema.freshSchema(url)
+        // not a table, but no table can have this name then
+        yield* PostgresSchema.execute(url, `CREATE SCHEMA "${schema}"`, `CREATE TYPE "${schema}".signals AS ENUM ('a')`)
+        assert.strictEqual((yield* Effect.flip(open(schema))).reason, "failed")
+        assert.deepStrictEqual(yield* tables(schema), [])
+        yield* PostgresSchema.execute(url, `DROP TYPE "${schema}".signals`)
+        yield* open(schema)
+        assert.include(yield* tables(schema), "signals")
+      })
+    )
+  })
+})
