@@ -19,6 +19,6 @@ export default defineConfig({
     testTimeout: 30_000,
     retry: 0,
     // How many cases each property test runs.
-    env: { HEDDLE_PROPERTY_RUNS: "100" }
+    env: { HEDDLE_PROPERTY_RUNS: "50" }
   }
 })

@@ -1,6 +1,6 @@
 // Packs what would be published, checks the tarball, installs it in an empty folder and runs a Dag from there.
 import { spawnSync } from "node:child_process"
-import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs"
+import { cpSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join, sep } from "node:path"
 import { fileURLToPath } from "node:url"
@@ -68,8 +68,11 @@ try {
   writeFileSync(join(folder, "smoke.mjs"), smoke)
   run("install the tarball and its peers", folder, "npm", [
     "install",
-    ...["--prefer-offline", "--no-audit", "--no-fund"]
+    // the binding of SQLite is taken from here: compiling it again takes a minute, and is no part of what is checked
+    ...["--prefer-offline", "--no-audit", "--no-fund", "--ignore-scripts"]
   ])
+  const binding = "node_modules/better-sqlite3/build"
+  cpSync(join(root, binding), join(folder, binding), { recursive: true })
   run("run a Dag, import internals", folder, process.execPath, [
     "smoke.mjs",
     ...["internal/x", "run/internal/x", "store/internal/x", ...internals].map((module) => `heddle/${module}`)

@@ -3,6 +3,8 @@
  *
  * @since 0.1.0
  */
+import * as Config from "effect/Config"
+import type { ConfigError } from "effect/ConfigError"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -234,3 +236,21 @@ export const layer = (
     })
   )
 }
+
+/**
+ * `layer` with its options from the configuration.
+ *
+ * @example
+ * ```ts
+ * import * as EventStoreSqlite from "heddle/store/EventStoreSqlite"
+ * import { Config } from "effect"
+ *
+ * const Store = EventStoreSqlite.layerConfig({ filename: Config.nonEmptyString("HEDDLE_FILE") })
+ * ```
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerConfig = (
+  config: Config.Config.Wrap<Parameters<typeof layer>[0]>
+): Layer.Layer<EventStore, StoreError | ConfigError> => Layer.unwrapEffect(Effect.map(Config.unwrap(config), layer))

@@ -5,6 +5,8 @@
  */
 import type { Connection } from "@effect/sql/SqlConnection"
 import * as Clock from "effect/Clock"
+import * as Config from "effect/Config"
+import type { ConfigError } from "effect/ConfigError"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -105,3 +107,21 @@ export const layer = (
   const { filename, lockTimeout = defaults.lockTimeout } = options
   return Layer.scoped(LeaseStore, Effect.map(SqliteDatabase.open({ filename, lockTimeout }), make))
 }
+
+/**
+ * `layer` with its options from the configuration.
+ *
+ * @example
+ * ```ts
+ * import * as LeaseStoreSqlite from "heddle/store/LeaseStoreSqlite"
+ * import { Config } from "effect"
+ *
+ * const Store = LeaseStoreSqlite.layerConfig({ filename: Config.nonEmptyString("HEDDLE_FILE") })
+ * ```
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerConfig = (
+  config: Config.Config.Wrap<Parameters<typeof layer>[0]>
+): Layer.Layer<LeaseStore, StoreError | ConfigError> => Layer.unwrapEffect(Effect.map(Config.unwrap(config), layer))

@@ -3,6 +3,8 @@
  *
  * @since 0.1.0
  */
+import * as Config from "effect/Config"
+import type { ConfigError } from "effect/ConfigError"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -294,3 +296,21 @@ export const layer = (
     Effect.map(SqliteDatabase.open({ filename, lockTimeout }), (database) => make(database, spillBytes))
   )
 }
+
+/**
+ * `layer` with its options from the configuration.
+ *
+ * @example
+ * ```ts
+ * import * as RunStoreSqlite from "heddle/store/RunStoreSqlite"
+ * import { Config } from "effect"
+ *
+ * const Store = RunStoreSqlite.layerConfig({ filename: Config.nonEmptyString("HEDDLE_FILE") })
+ * ```
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerConfig = (
+  config: Config.Config.Wrap<Parameters<typeof layer>[0]>
+): Layer.Layer<RunStore, StoreError | ConfigError> => Layer.unwrapEffect(Effect.map(Config.unwrap(config), layer))

@@ -3,6 +3,8 @@
  *
  * @since 0.1.0
  */
+import * as Config from "effect/Config"
+import type { ConfigError } from "effect/ConfigError"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
@@ -74,3 +76,21 @@ const make = (entries: FileEntries.FileEntries): StateStore["Type"] => {
  */
 export const layer = (options: { readonly directory: string }): Layer.Layer<StateStore, StoreError> =>
   Layer.scoped(StateStore, Effect.map(FileEntries.open(options.directory), make))
+
+/**
+ * `layer` with its options from the configuration.
+ *
+ * @example
+ * ```ts
+ * import * as StateStoreFile from "heddle/store/StateStoreFile"
+ * import { Config } from "effect"
+ *
+ * const Store = StateStoreFile.layerConfig({ directory: Config.nonEmptyString("HEDDLE_FOLDER") })
+ * ```
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerConfig = (
+  config: Config.Config.Wrap<Parameters<typeof layer>[0]>
+): Layer.Layer<StateStore, StoreError | ConfigError> => Layer.unwrapEffect(Effect.map(Config.unwrap(config), layer))

@@ -30,13 +30,18 @@ export interface Options {
   readonly backend: Backend.Backend
   readonly seed: number
   readonly size: Workload.Size
+  readonly timing: Timing
   readonly chaos: number
   readonly healing: number
   /** Whether a process that is stopped now holds up all the others, so that it is stopped at another moment. */
   readonly holdsUpOthers: Effect.Effect<boolean>
 }
 
-export const timing = { heartbeat: 200, expiry: 1000, poll: 200 }
+export interface Timing {
+  readonly heartbeat: number
+  readonly expiry: number
+  readonly poll: number
+}
 
 /** Of four processes at most two are down at once: the other two have room for all the runs. */
 const processes = 4
@@ -164,7 +169,7 @@ const untilAllEnded = (runs: ReadonlyArray<Workload.ChaosRun>, patience: number)
   })
 
 /** Lets the processes take turns on the runs, and gives what was found at the end. */
-export const run = ({ backend, chaos, healing, holdsUpOthers, seed, size }: Options) =>
+export const run = ({ backend, chaos, healing, holdsUpOthers, seed, size, timing }: Options) =>
   Effect.gen(function* () {
     const directory = yield* temporaryDirectory
     const program = yield* compiled(directory)
@@ -209,7 +214,7 @@ export const run = ({ backend, chaos, healing, holdsUpOthers, seed, size }: Opti
         if (what < 55) {
           yield* stop(process)
           // the first are over before anybody notices
-          const [from, to] = what < 10 ? [50, 500] : [1200, 2500]
+          const [from, to] = what < 10 ? [50, timing.expiry / 2] : [1.2 * timing.expiry, 2.5 * timing.expiry]
           yield* Effect.sleep(yield* Random.nextIntBetween(from, to))
           yield* say("continued", process)
           yield* process.signal("SIGCONT")

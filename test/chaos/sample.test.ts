@@ -9,13 +9,14 @@ import * as Database from "./Database.js"
 
 const size = { runs: 20, stages: 20 }
 const duration = { chaos: 8_000, healing: 30_000 }
+const timing = { heartbeat: 200, expiry: 1000, poll: 200 }
 /** It takes a fifth of that, unless the machine is very busy. */
 const patience = 100_000
 const seed = Date.now() % 1_000_000
 
 const shown = (backend: Backend, holdsUpOthers: Effect.Effect<boolean>) =>
   Effect.gen(function* () {
-    const { counts, faults } = yield* Chaos.run({ backend, seed, size, holdsUpOthers, ...duration })
+    const { counts, faults } = yield* Chaos.run({ backend, seed, size, timing, holdsUpOthers, ...duration })
     assert.deepStrictEqual(faults, [], `HEDDLE_CHAOS_SEED=${seed}`)
     // without these nothing was shown
     assert.isAbove(counts.killed + counts.stopped, 0)

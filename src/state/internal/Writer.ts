@@ -4,6 +4,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as FiberId from "effect/FiberId"
 import * as Option from "effect/Option"
 import * as Ref from "effect/Ref"
 import * as Runtime from "effect/Runtime"
@@ -213,9 +214,25 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     const left = state.dueAt - clock.unsafeCurrentTimeMillis()
     if (left <= 0) return Effect.void
     wake.unsafeClose()
-    // the timer counts, not another look at a clock that may have been set back
-    const isDue = Effect.as(Effect.sleep(Math.min(left, longestSleep)), left <= longestSleep)
-    return Effect.flatMap(Effect.raceFirst(Effect.as(wake.await, false), isDue), (due) => (due ? Effect.void : gather))
+    let isDue = false
+    // A fiber by itself and no race, whose fibers never start, and are waited for, when it is interrupted as it begins.
+    const timer = fork(
+      Effect.zipRight(
+        Effect.sleep(Math.min(left, longestSleep)),
+        Effect.sync(() => {
+          // the timer counts, not another look at a clock that may have been set back
+          isDue = left <= longestSleep
+          wake.unsafeOpen()
+        })
+      )
+    )
+    return Effect.zipRight(
+      Effect.ensuring(
+        wake.await,
+        Effect.sync(() => timer.unsafeInterruptAsFork(FiberId.none))
+      ),
+      Effect.suspend(() => (isDue ? Effect.void : gather))
+    )
   })
 
   const keeper = Keeper.make({
