@@ -28,29 +28,19 @@ import type {
 } from "./Handle.js"
 import { defaults, type Options } from "./EngineOptions.js"
 import { Engine } from "./EngineService.js"
-import * as EngineService from "./internal/EngineService.js"
+import * as ErasedEngine from "./internal/ErasedEngine.js"
 import type { Recovery } from "./Recovery.js"
 import type { RunEvent } from "./RunEvent.js"
 import type { ForkOptions, RerunOptions, RunOptions } from "./RunOptions.js"
 
 export type { Durability, RunPolicy } from "../model/RunPolicy.js"
-export type {
-  CancelError,
-  ForkError,
-  Handle,
-  RerunError,
-  ResumeError,
-  RunError,
-  SignalError,
-  StartError,
-  SubmitError
-} from "./Handle.js"
+export type * from "./Handle.js"
 export { Engine } from "./EngineService.js"
 export { defaults, type Options, type RetentionOptions } from "./EngineOptions.js"
 export * from "./Inspection.js"
 export type { Recovery } from "./Recovery.js"
 export type * from "./RunEvent.js"
-export type { ForkOptions, RerunOptions, RunOptions } from "./RunOptions.js"
+export type * from "./RunOptions.js"
 
 /**
  * Starts a run and gives a handle to it; the run goes on in the engine's scope.
@@ -449,7 +439,7 @@ export const layer = <const D extends ReadonlyArray<Dag.Any> = readonly []>(
     Engine,
     // the outputs, errors and requirements of a Dag are in its type alone
     Effect.map(
-      Effect.orDie(EngineService.make({ ...defaults, ...options })),
+      Effect.orDie(ErasedEngine.make({ ...defaults, ...options })),
       (runs) => runs as unknown as typeof Engine.Service
     )
   )

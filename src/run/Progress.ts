@@ -5,12 +5,14 @@
  */
 import * as Chunk from "effect/Chunk"
 import * as Clock from "effect/Clock"
-import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
 import * as Ref from "effect/Ref"
 import * as Stream from "effect/Stream"
 import * as RunSnapshot from "../model/RunSnapshot.js"
 import type { Transition } from "../model/Transition.js"
+import * as Wait from "../model/Wait.js"
 import type { Handle } from "./Handle.js"
 
 /**
@@ -211,7 +213,8 @@ const evolve = (snapshot: RunSnapshot.RunSnapshot, change: RunSnapshot.RunSnapsh
 
 /** One way of showing a run. The stream of a run that is cut off ends while the run is still `running`. */
 interface View {
-  readonly every: Duration.DurationInput
+  /** Milliseconds. */
+  readonly every: number
   readonly state: (snapshot: RunSnapshot.RunSnapshot) => Effect.Effect<void>
   readonly end: (snapshot: RunSnapshot.RunSnapshot) => Effect.Effect<void>
   readonly interrupted: Effect.Effect<void>
@@ -229,7 +232,7 @@ const onTerminal = (output: Output, timing: Timing): Effect.Effect<View> =>
         if ((yield* Ref.getAndSet(drawn, text)) !== text) yield* output.write(`\r\u001b[2K${text}`)
       })
     return {
-      every: "100 millis",
+      every: 100,
       state: (snapshot) => draw(snapshot, undefined, ""),
       end: (snapshot) => Effect.uninterruptible(draw(snapshot, endingOf(snapshot), "\n")),
       interrupted: Effect.flatMap(Ref.get(drawn), (text) =>
@@ -243,7 +246,7 @@ const inLog = (output: Output, timing: Timing): Effect.Effect<View> =>
     const write = (snapshot: RunSnapshot.RunSnapshot, ending?: string) =>
       Effect.flatMap(Clock.currentTimeMillis, (now) => output.write(logLine(snapshot, now, timing, ending)))
     return {
-      every: "1 second",
+      every: 1000,
       state: (snapshot) =>
         Effect.gen(function* () {
           const done = doneOf(RunSnapshot.counts(snapshot))
@@ -293,8 +296,9 @@ export const render = (handle: Handle<unknown, unknown>, output: Output, options
     const state = Effect.flatMap(Ref.get(latest), (snapshot) =>
       snapshot.status === "running" ? view.state(snapshot) : Effect.void
     )
-    const show = Effect.zipRight(state, Effect.sleep(view.every))
-    yield* Effect.raceFirst(follow, Effect.forever(show)).pipe(
+    const show = (following: Fiber.Fiber<void>) =>
+      Effect.repeat(Effect.zipRight(state, Wait.atMost(Fiber.join(following), view.every)), { while: Option.isNone })
+    yield* Effect.scoped(Effect.flatMap(Effect.forkScoped(follow), show)).pipe(
       Effect.zipRight(Effect.flatMap(Ref.get(latest), view.end)),
       Effect.onInterrupt(() => view.interrupted)
     )

@@ -10,11 +10,11 @@ import * as Ref from "effect/Ref"
 import type { RunId } from "../model/RunId.js"
 import * as SignalPaths from "../model/SignalPaths.js"
 import { isEnded } from "../model/Transition.js"
-import { claim, isDriven, verdict } from "./internal/Changes.js"
+import { claim, commit, isDriven } from "./internal/Changes.js"
 import * as MemoryRun from "./internal/MemoryRun.js"
 import * as RunOrder from "./internal/RunOrder.js"
 import { RunStore } from "./RunStore.js"
-import type { Claim, DeadLetter, Opened, RunChanges, RunRow, Signalled, StateChange, Storage } from "./RunStore.js"
+import type { Claim, DeadLetter, Opened, RunRow, Signalled, StateChange, Storage } from "./RunStore.js"
 
 /**
  * - `finishedRuns`: how many finished runs are kept; beyond it those that finished first are forgotten
@@ -170,18 +170,11 @@ export const layer = (options?: {
 
         commit: (batch) =>
           access((state) => {
-            const refused: Array<RunChanges> = []
-            const written = new Set<MemoryRun.MemoryRun>()
-            for (const changes of batch.runs) {
-              const stored = state.runs.get(changes.runId)
-              const made = verdict(stored?.row, changes)
-              if (made === "refused") refused.push(changes)
-              if (made !== "written" || stored === undefined) continue
-              MemoryRun.write(stored, changes)
-              written.add(stored)
+            const { refused, suspended } = commit(batch.runs, state.runs, (stored, changes, transitions) => {
+              MemoryRun.write(stored, changes, transitions)
               if (isEnded(stored.row.status)) state.finished.add(changes.runId)
-            }
-            for (const stored of written) MemoryRun.wake(stored)
+            })
+            for (const stored of suspended) MemoryRun.wake(stored)
             for (const change of batch.states) writeState(state.states, change)
             forgetFinished(state)
             return refused

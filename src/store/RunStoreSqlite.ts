@@ -10,11 +10,10 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import type { RunId } from "../model/RunId.js"
-import * as SignalPaths from "../model/SignalPaths.js"
-import { StoreError } from "../model/StoreError.js"
+import type { StoreError } from "../model/StoreError.js"
 import { isEnded } from "../model/Transition.js"
-import { advance, claim, verdict } from "./internal/Changes.js"
-import * as KeptText from "./internal/KeptText.js"
+import { begin, claim, commit } from "./internal/Changes.js"
+import * as RunDecoder from "./internal/RunDecoder.js"
 import * as SqliteDatabase from "./internal/SqliteDatabase.js"
 import * as SqliteFile from "./internal/SqliteFile.js"
 import * as SqliteHistory from "./internal/SqliteHistory.js"
@@ -24,9 +23,8 @@ import * as SqliteSnapshots from "./internal/SqliteSnapshots.js"
 import * as SqliteState from "./internal/SqliteState.js"
 import * as SqliteStates from "./internal/SqliteStates.js"
 import * as SqliteStorage from "./internal/SqliteStorage.js"
-import * as TransitionRows from "./internal/TransitionRows.js"
 import { RunStore } from "./RunStore.js"
-import type { Claim, Opened, RunChanges, Signalled } from "./RunStore.js"
+import type { Claim, Opened, Signalled } from "./RunStore.js"
 
 /**
  * - `lockTimeout`: how long an operation waits while another connection holds the lock of the file, before it fails with
@@ -50,24 +48,11 @@ export interface Options {
 export const defaults: Options = { lockTimeout: "2 seconds", spillBytes: 800 }
 
 const make = (database: SqliteDatabase.SqliteDatabase, spillBytes: number): RunStore["Type"] => {
-  const corrupt = (operation: string, message: string, cause?: unknown) =>
-    new StoreError({
-      reason: "corrupt",
-      location: database.location,
-      operation,
-      message: `${database.location}: ${message}`,
-      cause
-    })
-
   return {
-    open: ({ seed, ...run }) =>
+    open: (run) =>
       database.write("open", (connection) =>
         Effect.gen(function* () {
-          const begun = seed ?? { modules: [], items: [], shared: [], transitions: [] }
-          const { seq, transitions } = advance(
-            { seq: 0, status: "running", wakeAt: null, recoveries: 0, quarantined: false },
-            { transitions: begun.transitions, status: undefined, wakeAt: null }
-          )
+          const { seed, seq, transitions } = begin(run.seed)
           const [created] = yield* SqliteRuns.select<{ readonly id: number }>(
             connection,
             `INSERT INTO runs
@@ -94,12 +79,13 @@ const make = (database: SqliteDatabase.SqliteDatabase, spillBytes: number): RunS
               run.signals
             ])
             const rows = SqliteState.gather(spillBytes)
-            rows.add(created.id, begun, transitions)
+            rows.add(created.id, seed, transitions)
             yield* rows.write(connection)
             return { _tag: "Created" } satisfies Opened
           }
           const stored = yield* SqliteRuns.byId(connection, run.runId)
-          if (stored === undefined) return yield* corrupt("open", `the run ${run.runId} has no inputs`)
+          if (stored === undefined)
+            return yield* RunDecoder.corrupt(database.location, "open", `the run ${run.runId} has no inputs`)
           return { _tag: "Exists", run: stored } satisfies Opened
         })
       ),
@@ -125,8 +111,8 @@ const make = (database: SqliteDatabase.SqliteDatabase, spillBytes: number): RunS
           const confirmed: Array<number> = []
           for (const { epoch, runId } of driven) {
             const run = known.get(runId)
-            if (run === undefined || run.epoch !== epoch) lost.push(runId)
-            else if (!isEnded(run.status) && run.owner !== "") confirmed.push(run.id)
+            if (run === undefined || run.row.epoch !== epoch) lost.push(runId)
+            else if (!isEnded(run.row.status) && run.row.owner !== "") confirmed.push(run.id)
           }
           yield* connection.executeRaw(
             "UPDATE runs SET heartbeat_at = ? WHERE id IN (SELECT value FROM json_each(?))",
@@ -153,23 +139,13 @@ const make = (database: SqliteDatabase.SqliteDatabase, spillBytes: number): RunS
         (connection) =>
           Effect.gen(function* () {
             const known = yield* SqliteRuns.known(connection, runs)
-            const refused: Array<RunChanges> = []
-            const written = new Set<SqliteRuns.Known>()
             const rows = SqliteState.gather(spillBytes)
-            for (const changes of runs) {
-              const run = known.get(changes.runId)
-              const made = verdict(run, changes)
-              if (made === "refused") refused.push(changes)
-              if (made !== "written" || run === undefined) continue
-              const { transitions, ...next } = advance(run, changes)
-              Object.assign(run, next)
-              written.add(run)
-              rows.add(run.id, changes, transitions)
-            }
+            const { refused, suspended, written } = commit(runs, known, ({ id }, changes, transitions) =>
+              rows.add(id, changes, transitions)
+            )
             yield* SqliteRuns.update(connection, written)
             yield* rows.write(connection)
             yield* SqliteStates.write(connection, states)
-            const suspended = Array.from(written).filter(({ status }) => status === "suspended")
             if (suspended.length > 0) {
               yield* SqliteRuns.wakeSignalled(
                 connection,
@@ -199,11 +175,8 @@ const make = (database: SqliteDatabase.SqliteDatabase, spillBytes: number): RunS
           const run = yield* SqliteRuns.byId(connection, signal.runId)
           if (run === undefined) return { _tag: "Unknown" } satisfies Signalled
           if (isEnded(run.status)) return { _tag: "Finished", run } satisfies Signalled
-          const exists = yield* Effect.try({
-            try: () => SignalPaths.has(run.signals, signal.module),
-            catch: (cause) => corrupt("signal", `the signals of the run ${run.runId} cannot be read`, cause)
-          })
-          if (!exists) return { _tag: "UnknownSignal" } satisfies Signalled
+          if (!(yield* RunDecoder.hasSignal(database.location, run, signal.module)))
+            return { _tag: "UnknownSignal" } satisfies Signalled
           return { _tag: "Settled", was: yield* SqliteState.settle(connection, signal) } satisfies Signalled
         })
       ),
@@ -228,34 +201,14 @@ const make = (database: SqliteDatabase.SqliteDatabase, spillBytes: number): RunS
     history: (runId, page) =>
       database
         .read("history", (connection) => SqliteHistory.page(connection, runId, page))
-        .pipe(
-          Effect.flatMap((rows) =>
-            Effect.mapError(TransitionRows.decode(rows), (cause) =>
-              corrupt("history", `a transition of the run ${runId} is not readable: ${cause.message}`, cause)
-            )
-          )
-        ),
+        .pipe(Effect.flatMap((rows) => RunDecoder.history(database.location, runId, rows))),
 
     keepSnapshot: (run) => database.write("keepSnapshot", (connection) => SqliteSnapshots.keep(connection, run)),
 
     snapshot: (runId, bound) =>
       database
         .readTogether("snapshot", (connection) => SqliteSnapshots.latest(connection, runId, bound))
-        .pipe(
-          Effect.flatMap((row) =>
-            row === undefined
-              ? Effect.succeedNone
-              : Effect.mapBoth(KeptText.decode(row.value, row.run), {
-                  onSuccess: (stored) => Option.some({ seq: row.seq, at: row.at, stored }),
-                  onFailure: (cause) =>
-                    corrupt(
-                      "snapshot",
-                      `what was kept of the run ${runId} as of ${row.seq} cannot be read: ${cause.message}`,
-                      cause
-                    )
-                })
-          )
-        ),
+        .pipe(Effect.flatMap((row) => RunDecoder.kept(database.location, row))),
 
     list: (filter) => database.read("list", (connection) => SqliteRuns.list(connection, filter))
   }

@@ -3,20 +3,32 @@
  *
  * @since 0.1.0
  */
-import type * as Effect from "effect/Effect"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import type { EventStore } from "../store/EventStore.js"
 import * as Contract from "./internal/contract/Check.js"
 import * as EventInput from "./internal/contract/EventInput.js"
+import * as EventLog from "./internal/contract/EventLog.js"
 import * as EventModel from "./internal/contract/EventModel.js"
 import * as EventRaces from "./internal/contract/EventRaces.js"
 import * as Events from "./internal/contract/Events.js"
 import * as EventStates from "./internal/contract/EventStates.js"
 import * as EventTails from "./internal/contract/EventTails.js"
-import type { Options } from "./internal/contract/Property.js"
+import type * as Property from "./internal/contract/Property.js"
 
 export { ContractBroken, ContractViolation } from "./internal/contract/Check.js"
-export type { Options } from "./internal/contract/Property.js"
+
+/**
+ * How properties are checked, and `patience`: for how long in real time a subscription may give nothing of what there is,
+ * 15 seconds unless given.
+ *
+ * @since 0.1.0
+ * @category options
+ */
+export interface Options extends Property.Options {
+  readonly patience?: Duration.DurationInput | undefined
+}
 
 /**
  * One thing that every `EventStore` must do.
@@ -46,14 +58,20 @@ export type Check = Contract.Check<EventStore>
  * @since 0.1.0
  * @category checks
  */
-export const checks = (options: Options = {}): ReadonlyArray<Check> => [
-  ...Events.checks,
-  ...EventStates.checks,
-  ...EventInput.checks,
-  ...EventTails.checks,
-  ...EventRaces.checks,
-  ...EventModel.checks(options)
-]
+export const checks = (options: Options = {}): ReadonlyArray<Check> => {
+  const all = [
+    ...Events.checks,
+    ...EventStates.checks,
+    ...EventInput.checks,
+    ...EventTails.checks,
+    ...EventRaces.checks,
+    ...EventModel.checks(options)
+  ]
+  const { patience } = options
+  if (patience === undefined) return all
+  const waiting = Effect.provideService(EventLog.Patience, Duration.decode(patience))
+  return all.map(({ check, group, name }) => ({ group, name, check: waiting(check) }))
+}
 
 /**
  * Runs all checks one after the other, each with the layer built anew, and fails with all that did not succeed. A layer

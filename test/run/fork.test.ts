@@ -1,30 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import {
-  Cause,
-  Duration,
-  Effect,
-  Exit,
-  FastCheck as fc,
-  Fiber,
-  HashMap,
-  Layer,
-  Option,
-  Schema,
-  TestClock
-} from "effect"
-import {
-  Dag,
-  Engine,
-  Module,
-  Run,
-  RunError,
-  RunId,
-  RunSnapshot,
-  RunStore,
-  Shared,
-  Timeline,
-  type Transition
-} from "heddle"
+import { Cause, Duration, Effect, Exit, FastCheck as fc, Fiber, Layer, Option, Schema, TestClock } from "effect"
+import { Dag, Engine, Module, Run, RunError, RunId, RunStore, Shared, Timeline, type Transition } from "heddle"
 import * as RunStoreSqlite from "heddle/store/RunStoreSqlite"
 import { numRuns } from "../numRuns.js"
 import {
@@ -42,41 +18,9 @@ import {
   store,
   storedRun
 } from "./Harness.js"
+import { isWhole, rowsOf } from "./Rows.js"
 
 const again = RunId.make("again")
-
-const plain = ({ modules, shared, ...snapshot }: RunSnapshot.RunSnapshot) => ({
-  ...snapshot,
-  modules: Object.fromEntries(modules),
-  shared: Object.fromEntries(shared)
-})
-
-/** All that is stored of a run, except for its texts. */
-const rowsOf = (runId: RunId) =>
-  Effect.gen(function* () {
-    const { get, items, outputs } = yield* Timeline.Timeline
-    const { snapshot } = Option.getOrThrow(yield* get(runId))
-    const modules = [...HashMap.keys(snapshot.modules)]
-    return {
-      snapshot: plain(snapshot),
-      history: yield* historyOf(runId),
-      items: yield* items(runId, modules),
-      outputs: yield* outputs(runId, modules)
-    }
-  })
-
-/** The history of a run is numbered without gaps, and says what the store says. */
-const isWhole = (runId: RunId) =>
-  Effect.gen(function* () {
-    const history = yield* historyOf(runId)
-    assert.deepStrictEqual(
-      history.map(({ seq }) => seq),
-      history.map((_, i) => i + 1)
-    )
-    const stored = yield* storedRun(runId)
-    const empty = RunSnapshot.make(stored)
-    assert.deepStrictEqual(plain(history.reduce(RunSnapshot.evolve, empty)), plain(stored))
-  })
 
 /** What had completed: the paths of modules, and of items as in `items#1`. */
 const completedIn = (history: ReadonlyArray<Transition.Transition>) =>

@@ -13,7 +13,7 @@ import {
   Stream,
   TestClock
 } from "effect"
-import { Dag, Engine, Module, Run, RunError, RunId, RunSnapshot, Shared, Timeline, type Failed } from "heddle"
+import { Dag, Engine, Module, Run, RunError, RunId, Shared, Timeline, type Failed } from "heddle"
 import * as RunStoreSqlite from "heddle/store/RunStoreSqlite"
 import { numRuns } from "../numRuns.js"
 import {
@@ -21,7 +21,6 @@ import {
   Bad,
   cutOffWhen,
   engine,
-  historyOf,
   id,
   isStored,
   quiet,
@@ -33,6 +32,7 @@ import {
   store,
   storedRun
 } from "./Harness.js"
+import { isWhole, rowsOf } from "./Rows.js"
 import * as VirtualClock from "./VirtualClock.js"
 
 const again = RunId.make("again")
@@ -59,37 +59,6 @@ const noted = () => {
   return { ran, since, step }
 }
 
-const rowOf = (runId: RunId) =>
-  Effect.gen(function* () {
-    const { get, history, items, outputs } = yield* Timeline.Timeline
-    const run = Option.getOrThrow(yield* get(runId))
-    const modules = Array.from(run.snapshot.modules, ([module]) => module)
-    return {
-      ...run,
-      snapshot: { ...run.snapshot, modules: Object.fromEntries(run.snapshot.modules) },
-      history: yield* history(runId, { limit: 10_000 }),
-      items: yield* items(runId, modules),
-      outputs: yield* outputs(runId, modules)
-    }
-  })
-
-/** The history of a run is numbered without gaps, and says what the store says. */
-const isWhole = (runId: RunId) =>
-  Effect.gen(function* () {
-    const history = yield* historyOf(runId)
-    assert.deepStrictEqual(
-      history.map(({ seq }) => seq),
-      history.map((_, i) => i + 1)
-    )
-    const stored = yield* storedRun(runId)
-    const { dag, fingerprint, startedAt, total } = stored
-    const folded = history.reduce(RunSnapshot.evolve, RunSnapshot.make({ runId, dag, fingerprint, total, startedAt }))
-    assert.deepStrictEqual(
-      { ...folded, modules: Object.fromEntries(folded.modules), shared: Object.fromEntries(folded.shared) },
-      { ...stored, modules: Object.fromEntries(stored.modules), shared: Object.fromEntries(stored.shared) }
-    )
-  })
-
 const sqlite = Layer.provideMerge(Timeline.layer, RunStoreSqlite.layer({ filename: ":memory:" }))
 
 for (const [name, stored] of Object.entries({ memory: store, SQLite: sqlite })) {
@@ -108,11 +77,11 @@ for (const [name, stored] of Object.entries({ memory: store, SQLite: sqlite })) 
         yield* Effect.gen(function* () {
           const outputs = yield* Engine.execute(dag, input, { runId: id })
           since()
-          const before = yield* rowOf(id)
+          const before = yield* rowsOf(id)
           yield* TestClock.adjust("1 hour")
           assert.deepStrictEqual(yield* Engine.rerun(dag, id, { from: [left], runId: again }), outputs)
           assert.deepStrictEqual(since(), ["last", "left"])
-          assert.deepStrictEqual(yield* rowOf(id), before)
+          assert.deepStrictEqual(yield* rowsOf(id), before)
           yield* isWhole(again)
           assert.deepStrictEqual(statusesOf(yield* storedRun(again)), statusesOf(yield* storedRun(id)))
           assert.strictEqual((yield* storedRun(again)).startedAt, Duration.toMillis("1 hour"))
@@ -198,13 +167,13 @@ describe("a rerun of a run that", () => {
     Effect.gen(function* () {
       assert.strictEqual((yield* storedRun()).status, status)
       since()
-      const before = yield* rowOf(id)
+      const before = yield* rowsOf(id)
       assert.deepStrictEqual(yield* Engine.rerun(dag, id, { from: [second], runId: again }), { last })
       assert.deepStrictEqual(since(), ["last", "second", "third"])
       assert.deepStrictEqual(yield* Engine.rerun(dag, id, { from: [first] }), { last })
       assert.deepStrictEqual(since(), ["first", "last", "second", "third"])
       yield* isWhole(again)
-      assert.deepStrictEqual(yield* rowOf(id), before)
+      assert.deepStrictEqual(yield* rowsOf(id), before)
     })
 
   it.effect("failed", () =>
@@ -426,10 +395,10 @@ describe("a rerun", () => {
       yield* Effect.flip(Engine.execute(dag, {}, { runId: id, ...policy }))
       yield* Effect.flip(Engine.rerun(dag, id, { from: [one], runId: again }))
       const inherited = { ...policy, timeout: Duration.toMillis(policy.timeout) }
-      assert.deepStrictEqual((yield* rowOf(again)).policy, inherited)
+      assert.deepStrictEqual((yield* rowsOf(again)).policy, inherited)
       const other = RunId.make("other")
       yield* Effect.flip(Engine.rerun(dag, id, { from: [one], runId: other, onFailure: "failFast", concurrency: 1 }))
-      assert.deepStrictEqual((yield* rowOf(other)).policy, { ...inherited, onFailure: "failFast", concurrency: 1 })
+      assert.deepStrictEqual((yield* rowsOf(other)).policy, { ...inherited, onFailure: "failFast", concurrency: 1 })
     }).pipe(Effect.provide(alone()))
   )
 
@@ -499,9 +468,9 @@ describe("a rerun is refused, and nothing is stored", () => {
   const refusal = <E>(rerun: Effect.Effect<unknown, E, Engine.Engine>) =>
     Effect.gen(function* () {
       yield* Engine.execute(dag, {}, { runId: id })
-      const before = yield* rowOf(id)
+      const before = yield* rowsOf(id)
       const error = yield* Effect.flip(rerun)
-      assert.deepStrictEqual(yield* rowOf(id), before)
+      assert.deepStrictEqual(yield* rowsOf(id), before)
       assert.deepStrictEqual(
         (yield* Engine.list()).map(({ runId }) => runId),
         [id]

@@ -1,20 +1,6 @@
 /** Stores of events under one interleaving of those who append and follow after the other. */
 import { assert, describe, it } from "@effect/vitest"
-import {
-  Array,
-  Chunk,
-  Context,
-  Data,
-  Effect,
-  Fiber,
-  HashMap,
-  Layer,
-  Option,
-  Random,
-  Schema,
-  Schedule,
-  Stream
-} from "effect"
+import { Array, Chunk, Context, Data, Effect, Fiber, HashMap, Layer, Option, Schema, Schedule, Stream } from "effect"
 import { Aggregate } from "heddle"
 import type { StoreError } from "heddle/model/StoreError"
 import { type Appended, EventStore, type Expected, type StoredEvent } from "heddle/store/EventStore"
@@ -24,6 +10,7 @@ import * as Linearizability from "heddle/testing/Linearizability"
 import * as SeededScheduler from "heddle/testing/SeededScheduler"
 import { event } from "../../src/testing/internal/contract/EventLog.js"
 import { numRuns } from "../numRuns.js"
+import { pause, perhaps, together, upTo } from "./Calls.js"
 
 type Input =
   | { readonly _tag: "append"; readonly expected: Expected; readonly ids: ReadonlyArray<string> }
@@ -70,9 +57,6 @@ const model: Linearizability.Model<State, Input, Output> = {
   }
 }
 
-const upTo = (max: number) => Random.nextIntBetween(0, max + 1)
-const pause = Effect.flatMap(upTo(3), (times) => Effect.replicateEffect(Effect.yieldNow(), times))
-
 const perform = (store: EventStore["Type"], input: Input): Effect.Effect<Output, StoreError> => {
   switch (input._tag) {
     case "append":
@@ -94,27 +78,20 @@ const histories = (layer: Layer.Layer<EventStore, StoreError>) =>
         let seen = 0
         let last: Input = { _tag: "version" }
         for (let i = 0; i < 5; i++) {
-          const kind = yield* upTo(9)
-          const ids = Array.makeBy(1 + (yield* upTo(1)), (j) => (kind === 9 ? `shared${j}` : `${name}${i}${j}`))
+          const kind = yield* upTo(10)
+          const ids = Array.makeBy(1 + (yield* upTo(1)), (j) => (kind > 8 ? `shared${j}` : `${name}${i}${j}`))
           const expected = kind < 6 ? seen : ("any" as const)
           const input: Input =
             kind < 1 ? { _tag: "read" } : kind < 2 ? { _tag: "version" } : { _tag: "append", expected, ids }
           const next: Input = kind === 8 ? last : input
           last = next
-          yield* pause
-          const call = recorder.record(next)(perform(store, next))
-          if ((yield* upTo(5)) === 0) {
-            const fiber = yield* Effect.fork(call)
-            yield* pause
-            yield* Fiber.interrupt(fiber)
-            continue
-          }
-          const output = yield* call
+          const answer = yield* perhaps(recorder.record(next)(perform(store, next)))
+          if (Option.isNone(answer)) continue
+          const output = answer.value
           seen = typeof output === "number" ? output : "_tag" in output && "version" in output ? output.version : seen
         }
       })
-    const fibers = yield* Effect.forEach(["a", "b", "c"], (name) => Effect.fork(using(name)))
-    for (const fiber of fibers) yield* Fiber.join(fiber)
+    yield* together(["a", "b", "c"].map(using))
     return yield* recorder.history
   }).pipe(Effect.scoped)
 

@@ -1,6 +1,6 @@
 /** Stores of leases, and leases over them, under one interleaving of those who use them after the other. */
 import { assert, describe, it } from "@effect/vitest"
-import { Clock, Context, Data, Effect, Fiber, HashMap, Layer, Option, Random } from "effect"
+import { Context, Data, Effect, Fiber, HashMap, Layer, Option } from "effect"
 import { Lease } from "heddle"
 import type { StoreError } from "heddle/model/StoreError"
 import { LeaseStore } from "heddle/store/LeaseStore"
@@ -9,6 +9,7 @@ import * as LeaseStoreSqlite from "heddle/store/LeaseStoreSqlite"
 import * as Linearizability from "heddle/testing/Linearizability"
 import * as SeededScheduler from "heddle/testing/SeededScheduler"
 import { numRuns } from "../numRuns.js"
+import { asTimePasses, pause, perhaps, upTo } from "./Calls.js"
 import { inTime } from "./Drive.js"
 
 type Input =
@@ -86,9 +87,6 @@ const model: Linearizability.Model<State, Input, Output> = {
   }
 }
 
-const upTo = (max: number) => Random.nextIntBetween(0, max + 1)
-const pause = Effect.flatMap(upTo(3), (times) => Effect.replicateEffect(Effect.yieldNow(), times))
-
 const perform = (store: typeof LeaseStore.Service, input: Exclude<Input, { _tag: "wait" }>) => {
   const { holder } = input
   const request = { resource: "r", holder }
@@ -115,12 +113,6 @@ const histories = (layer: Layer.Layer<LeaseStore, StoreError>) =>
   Effect.gen(function* () {
     const store = Context.get(yield* Layer.build(layer), LeaseStore)
     const recorder = yield* Linearizability.recorder<Input, Output>()
-    let now = 0
-    const clock: Clock.Clock = {
-      ...Clock.make(),
-      unsafeCurrentTimeMillis: () => now,
-      currentTimeMillis: Effect.sync(() => now)
-    }
     const using = (holder: string) =>
       Effect.gen(function* () {
         let token = 1
@@ -134,29 +126,12 @@ const histories = (layer: Layer.Layer<LeaseStore, StoreError>) =>
                 : kind < 8
                   ? { _tag: "release", holder, token }
                   : { _tag: kind < 9 ? "enqueue" : "dequeue", holder }
-          yield* pause
-          const call = recorder.record(input)(perform(store, input))
-          if ((yield* upTo(7)) === 0) {
-            const fiber = yield* Effect.fork(call)
-            yield* pause
-            yield* Fiber.interrupt(fiber)
-            continue
-          }
-          const output = yield* call
+          const answer = yield* perhaps(recorder.record(input)(perform(store, input)))
+          const output = Option.getOrUndefined(answer)
           if (typeof output === "number" && output !== 0) token = Math.abs(output)
         }
       })
-    const waiting = Effect.gen(function* () {
-      for (let i = 0; i < 4; i++) {
-        const millis = 1 + (yield* upTo(1))
-        yield* Effect.replicateEffect(pause, yield* upTo(5))
-        yield* recorder.record({ _tag: "wait", millis })(Effect.sync(() => void (now += millis)))
-      }
-    })
-    const fibers = yield* Effect.forEach([using("a"), using("b"), using("c"), waiting], (effect) =>
-      Effect.fork(Effect.withClock(effect, clock))
-    )
-    for (const fiber of fibers) yield* Fiber.join(fiber)
+    yield* asTimePasses(["a", "b", "c"].map(using), (millis, pass) => recorder.record({ _tag: "wait", millis })(pass))
     return yield* recorder.history
   }).pipe(Effect.scoped)
 

@@ -1,6 +1,6 @@
 /** Stores of state under one interleaving of those who use them after the other. */
 import { assert, describe, it } from "@effect/vitest"
-import { Clock, Context, Data, Effect, Fiber, HashSet, Layer, Option, Random } from "effect"
+import { Context, Data, Effect, HashSet, Layer, Option } from "effect"
 import type { StoreError } from "heddle/model/StoreError"
 import { type Entry, StateStore } from "heddle/store/StateStore"
 import * as StateStoreMemory from "heddle/store/StateStoreMemory"
@@ -8,6 +8,7 @@ import * as StateStoreSqlite from "heddle/store/StateStoreSqlite"
 import * as Linearizability from "heddle/testing/Linearizability"
 import * as SeededScheduler from "heddle/testing/SeededScheduler"
 import { numRuns } from "../numRuns.js"
+import { asTimePasses, perhaps, upTo } from "./Calls.js"
 
 type Input =
   | { readonly _tag: "get" | "getMany" | "list" | "delete" }
@@ -94,8 +95,6 @@ const model: Linearizability.Model<State, Input, Output> = {
 
 const isRead = ({ _tag }: Input) => _tag === "get" || _tag === "getMany" || _tag === "list"
 
-const upTo = (max: number) => Random.nextIntBetween(0, max + 1)
-const pause = Effect.flatMap(upTo(3), (times) => Effect.replicateEffect(Effect.yieldNow(), times))
 const anyTtl = Effect.map(upTo(3), (ttl) => (ttl === 0 ? undefined : ttl))
 
 /** Three fibers that use one key, and one with which the time goes on; some calls are interrupted. */
@@ -103,13 +102,6 @@ const histories = (layer: Layer.Layer<StateStore, StoreError>) =>
   Effect.gen(function* () {
     const store = Context.get(yield* Layer.build(layer), StateStore)
     const recorder = yield* Linearizability.recorder<Input, Output>()
-    let now = 0
-    const clock: Clock.Clock = {
-      ...Clock.make(),
-      [Clock.ClockTypeId]: Clock.ClockTypeId,
-      unsafeCurrentTimeMillis: () => now,
-      currentTimeMillis: Effect.sync(() => now)
-    }
 
     const perform = (input: Exclude<Input, { _tag: "wait" }>): Effect.Effect<Output, StoreError> => {
       switch (input._tag) {
@@ -147,31 +139,14 @@ const histories = (layer: Layer.Layer<StateStore, StoreError>) =>
                 : kind < 5
                   ? ({ _tag: "set", ...write } as const)
                   : ({ _tag: "compareAndSet", expected: seen, ...write } as const)
-          yield* pause
-          const call = recorder.record(input)(perform(input))
-          if ((yield* upTo(5)) === 0) {
-            const fiber = yield* Effect.fork(call)
-            yield* pause
-            yield* Fiber.interrupt(fiber)
-            continue
-          }
-          const output = yield* call
+          const answer = yield* perhaps(recorder.record(input)(perform(input)))
+          if (Option.isNone(answer)) continue
+          const output = answer.value
           seen = typeof output === "number" ? output : typeof output === "object" ? output.version : 0
         }
       })
 
-    const waiting = Effect.gen(function* () {
-      for (let i = 0; i < 4; i++) {
-        const millis = 1 + (yield* upTo(1))
-        yield* Effect.replicateEffect(pause, yield* upTo(4))
-        yield* recorder.record({ _tag: "wait", millis })(Effect.sync(() => void (now += millis)))
-      }
-    })
-
-    const fibers = yield* Effect.forEach([using("a"), using("b"), using("c"), waiting], (effect) =>
-      Effect.fork(Effect.withClock(effect, clock))
-    )
-    for (const fiber of fibers) yield* Fiber.join(fiber)
+    yield* asTimePasses(["a", "b", "c"].map(using), (millis, pass) => recorder.record({ _tag: "wait", millis })(pass))
     return yield* recorder.history
   }).pipe(Effect.scoped)
 

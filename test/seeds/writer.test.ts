@@ -24,13 +24,10 @@ import * as ControlledStore from "../state/ControlledStore.js"
 import * as FaultedStore from "../state/FaultedStore.js"
 import * as WriterModel from "../state/WriterModel.js"
 import { checkCounts, storedState, withFiber, type Writer } from "../state/Writers.js"
+import { pause, upTo } from "./Calls.js"
 
 const oneOf = <const A extends ReadonlyArray<unknown>>(...choices: A): Effect.Effect<A[number]> =>
   Effect.map(Random.nextIntBetween(0, choices.length), (i) => choices[i])
-
-const upTo = (max: number) => Random.nextIntBetween(0, max + 1)
-
-const pause = Effect.flatMap(upTo(3), (times) => Effect.replicateEffect(Effect.yieldNow(), times))
 
 const all = { concurrency: "unbounded", discard: true } as const
 

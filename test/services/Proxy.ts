@@ -1,4 +1,4 @@
-/** Something between a program and its PostgreSQL server, which loses connections at a chosen moment. */
+/** Something between a program and its PostgreSQL server, which loses connections and answers at a chosen moment. */
 import { Effect, type Scope } from "effect"
 import * as Net from "node:net"
 
@@ -12,6 +12,10 @@ export interface Proxy {
   readonly loseAnswer: (text: string) => Effect.Effect<void>
   /** The connections that there are stay, and nothing comes through any more; later ones are as they should be. */
   readonly silence: Effect.Effect<void>
+  /** The connection that next sends this text stays, and the server does all that it is asked; its answers are held. */
+  readonly holdAnswers: (text: string) => Effect.Effect<void>
+  /** What was held arrives, where the connection is still there, and answers come again. */
+  readonly releaseAnswers: Effect.Effect<void>
   /** How many answers were lost. */
   readonly lost: Effect.Effect<number>
   /** How often this text was sent. */
@@ -24,7 +28,9 @@ export const make = (url: string): Effect.Effect<Proxy, never, Scope.Scope> =>
     const sockets = new Set<Net.Socket>()
     const silent = new Set<Net.Socket>()
     const chunks: Array<Buffer> = []
+    const held = new Map<Net.Socket, Array<Buffer>>()
     let awaited: string | undefined
+    const withheld = new Set<string>()
     let lost = 0
 
     const proxy = Net.createServer((client) => {
@@ -45,11 +51,16 @@ export const make = (url: string): Effect.Effect<Proxy, never, Scope.Scope> =>
           awaited = undefined
           isLosing = true
         }
+        for (const text of withheld) {
+          if (data.includes(text) && withheld.delete(text)) held.set(client, held.get(client) ?? [])
+        }
         server.write(data)
       })
       server.on("data", (data: Buffer) => {
         if (silent.has(client)) return
-        if (!isLosing) client.write(data)
+        const kept = held.get(client)
+        if (kept !== undefined) kept.push(data)
+        else if (!isLosing) client.write(data)
         else if (data.includes(ready)) {
           lost += 1
           close()
@@ -73,6 +84,11 @@ export const make = (url: string): Effect.Effect<Proxy, never, Scope.Scope> =>
       url: through.toString(),
       loseAnswer: (text) => Effect.sync(() => void (awaited = text)),
       silence: Effect.sync(() => sockets.forEach((socket) => silent.add(socket))),
+      holdAnswers: (text) => Effect.sync(() => void withheld.add(text)),
+      releaseAnswers: Effect.sync(() => {
+        for (const [client, kept] of held) if (client.writable) client.write(Buffer.concat(kept))
+        held.clear()
+      }),
       lost: Effect.sync(() => lost),
       sent: (text) => Effect.sync(() => chunks.filter((chunk) => chunk.includes(text)).length)
     }

@@ -1,47 +1,31 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Chunk, Context, Effect, Fiber, Layer, Option, Stream, TestClock } from "effect"
-import type { StoreError } from "heddle/model/StoreError"
 import { EventStore } from "heddle/store/EventStore"
 import * as EventStoreSqlite from "heddle/store/EventStoreSqlite"
 import { event, stateRow } from "../../src/testing/internal/contract/EventLog.js"
 import { numRuns } from "../numRuns.js"
 import { eventContract } from "./eventContract.js"
+import { inTurn } from "./inTurn.js"
 import { execute, temporaryFile } from "./SqliteFile.js"
 
 /** A store in the scope of the test. */
 const open = (filename: string, options?: Partial<EventStoreSqlite.Options>) =>
   Effect.map(Layer.build(EventStoreSqlite.layer({ filename, ...options })), Context.get(EventStore))
 
-/** Each call goes to the next of several stores in one file, as those of several processes do. */
-const inTurn = (stores: number): Layer.Layer<EventStore, StoreError> =>
-  Layer.scoped(
-    EventStore,
-    Effect.gen(function* () {
-      const filename = yield* temporaryFile
-      const opened = yield* Effect.replicateEffect(open(filename, { poll: "5 millis", page: 7 }), stores)
-      let calls = 0
-      const next = () => opened[calls++ % stores]!
-      return {
-        append: (request) => Effect.suspend(() => next().append(request)),
-        version: (id) => Effect.suspend(() => next().version(id)),
-        event: (id) => Effect.suspend(() => next().event(id)),
-        read: (id, page) => Effect.suspend(() => next().read(id, page)),
-        readAll: (page) => Effect.suspend(() => next().readAll(page)),
-        subscribe: (after) => Stream.suspend(() => next().subscribe(after)),
-        state: (id) => Effect.suspend(() => next().state(id)),
-        states: (page) => Effect.suspend(() => next().states(page)),
-        putStates: (rows) => Effect.suspend(() => next().putStates(rows)),
-        dropStates: (prefix) => Effect.suspend(() => next().dropStates(prefix)),
-        keepSnapshot: (row) => Effect.suspend(() => next().keepSnapshot(row)),
-        snapshot: (id, bound) => Effect.suspend(() => next().snapshot(id, bound)),
-        aggregates: (page) => Effect.suspend(() => next().aggregates(page)),
-        prune: (request) => Effect.suspend(() => next().prune(request))
-      }
-    })
-  )
+/** Two stores in one file, as two processes have them. */
+const both = Layer.scoped(
+  EventStore,
+  Effect.gen(function* () {
+    const filename = yield* temporaryFile
+    return inTurn(
+      yield* open(filename, { poll: "5 millis", page: 7 }),
+      yield* open(filename, { poll: "5 millis", page: 7 })
+    )
+  })
+)
 
 eventContract("EventStoreSqlite, in memory", () => EventStoreSqlite.layer({ filename: ":memory:" }), numRuns / 5)
-eventContract("EventStoreSqlite, as two stores in one file", () => inTurn(2), numRuns / 10)
+eventContract("EventStoreSqlite, as two stores in one file", () => both, numRuns / 10)
 
 const append = (store: EventStore["Type"], aggregateId: string, ...ids: ReadonlyArray<string>) =>
   store.append({ aggregateId, expected: "any", events: ids.map((id) => event(id)) })

@@ -3,6 +3,7 @@ import { Context, type Duration, Effect, Fiber, Layer, Option, TestClock } from 
 import type { StoreError } from "heddle/model/StoreError"
 import { LeaseStore } from "heddle/store/LeaseStore"
 import * as LeaseStoreSqlite from "heddle/store/LeaseStoreSqlite"
+import { inTurn } from "./inTurn.js"
 import { leaseContract } from "./leaseContract.js"
 import * as SqliteFile from "./SqliteFile.js"
 
@@ -12,31 +13,20 @@ const { connect, execute, temporaryFile } = SqliteFile
 const open = (filename: string, options?: { readonly lockTimeout: Duration.DurationInput }) =>
   Effect.map(Layer.build(LeaseStoreSqlite.layer({ filename, ...options })), Context.get(LeaseStore))
 
-/** Each call goes to the next of several stores in one file, as those of several processes do. */
-const inTurn = (stores: number): Layer.Layer<LeaseStore, StoreError> =>
-  Layer.scoped(
-    LeaseStore,
-    Effect.gen(function* () {
-      const filename = yield* temporaryFile
-      const opened = yield* Effect.replicateEffect(open(filename), stores)
-      let calls = 0
-      const next = () => opened[calls++ % stores]!
-      return {
-        acquire: (request) => Effect.suspend(() => next().acquire(request)),
-        renew: (request) => Effect.suspend(() => next().renew(request)),
-        release: (request) => Effect.suspend(() => next().release(request)),
-        get: (resource) => Effect.suspend(() => next().get(resource)),
-        enqueue: (request) => Effect.suspend(() => next().enqueue(request)),
-        dequeue: (request) => Effect.suspend(() => next().dequeue(request))
-      }
-    })
-  )
+/** Two stores in one file, as two processes have them. */
+const both = Layer.scoped(
+  LeaseStore,
+  Effect.gen(function* () {
+    const filename = yield* temporaryFile
+    return inTurn(yield* open(filename), yield* open(filename))
+  })
+)
 
 leaseContract("LeaseStoreSqlite, in memory", () => LeaseStoreSqlite.layer({ filename: ":memory:" }))
 leaseContract("LeaseStoreSqlite, in a file", () =>
   Layer.unwrapScoped(Effect.map(temporaryFile, (filename) => LeaseStoreSqlite.layer({ filename })))
 )
-leaseContract("LeaseStoreSqlite, as two stores in one file", () => inTurn(2), 20)
+leaseContract("LeaseStoreSqlite, as two stores in one file", () => both, 20)
 
 const r = { resource: "r", holder: "one", ttl: 100 }
 

@@ -20,6 +20,7 @@ import * as PostgresAppend from "../../src/store/internal/PostgresAppend.js"
 import * as PostgresEvents from "../../src/store/internal/PostgresEvents.js"
 import { withPostgres } from "../services/Services.js"
 import { eventContract } from "./eventContract.js"
+import { inTurn } from "./inTurn.js"
 import * as PostgresDatabases from "./PostgresDatabases.js"
 
 const event = (eventId: string): NewEvent => ({ eventId, eventType: "t", schemaVersion: 1, payload: "{}", at: 0 })
@@ -111,7 +112,7 @@ withPostgres((url) => {
     () =>
       Layer.scoped(
         EventStore,
-        Effect.map(stores(), (both) => PostgresDatabases.inTurn(...both))
+        Effect.map(stores(), (both) => inTurn(...both))
       ),
     15
   )
@@ -238,6 +239,31 @@ withPostgres((url) => {
         state.reason = "failed"
         const error = yield* Effect.timeout(Fiber.join(subscription), "5 seconds")
         assert.deepStrictEqual([error._tag, error.reason], ["StoreError", "failed"])
+      })
+    )
+
+    it.scopedLive("who appended tells others of it when the connection was lost right after that", () =>
+      Effect.gen(function* () {
+        const [, other] = yield* stores({ poll: Duration.infinity })
+        const [database] = shared().databases
+        let failures = 0
+        const failing = <A, R>(operation: string, effect: Effect.Effect<A, StoreError, R>) =>
+          Effect.suspend((): Effect.Effect<A, StoreError, R> => {
+            if (operation !== "positions" || failures === 2) return effect
+            return new StoreError({ reason: "unavailable", location: "", operation, message: `${(failures += 1)}` })
+          })
+        const store = yield* PostgresEvents.make({
+          ...database,
+          read: (operation, body) => failing(operation, database.read(operation, body)),
+          writeOnce: (operation, body) => failing(operation, database.writeOnce(operation, body))
+        })
+        const { left, take } = yield* subscribed(other)
+        // it listens, and nothing is there to be read
+        yield* append(other, "b", "first")
+        assert.deepStrictEqual(idsOf(yield* take(1)), ["first"])
+        yield* append(store, "a", "e1", "e2")
+        assert.deepStrictEqual(idsOf(yield* take(2)), ["e1", "e2"])
+        assert.deepStrictEqual([failures, yield* left], [2, 0])
       })
     )
 

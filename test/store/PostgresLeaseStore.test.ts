@@ -4,6 +4,7 @@ import { type Acquired, type LeaseRow, LeaseStore } from "heddle/store/LeaseStor
 import { Linearizability } from "heddle/testing"
 import * as PostgresLeases from "../../src/store/internal/PostgresLeases.js"
 import { withPostgres } from "../services/Services.js"
+import { inTurn } from "./inTurn.js"
 import { leaseContract } from "./leaseContract.js"
 import * as PostgresDatabases from "./PostgresDatabases.js"
 
@@ -59,7 +60,7 @@ withPostgres((url) => {
     () =>
       Layer.effect(
         LeaseStore,
-        Effect.map(stores, (both) => PostgresDatabases.inTurn(...both))
+        Effect.map(stores, (both) => inTurn(...both))
       ),
     15
   )

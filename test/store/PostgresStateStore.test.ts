@@ -6,6 +6,7 @@ import { Linearizability } from "heddle/testing"
 import * as PostgresEntries from "../../src/store/internal/PostgresEntries.js"
 import * as PostgresErrors from "../../src/store/internal/PostgresErrors.js"
 import { withPostgres } from "../services/Services.js"
+import { inTurn } from "./inTurn.js"
 import * as PostgresDatabases from "./PostgresDatabases.js"
 import { stateContract } from "./stateContract.js"
 
@@ -54,7 +55,7 @@ withPostgres((url) => {
     () =>
       Layer.effect(
         StateStore,
-        Effect.map(stores, (both) => PostgresDatabases.inTurn(...both))
+        Effect.map(stores, (both) => inTurn(...both))
       ),
     { cases: 15 }
   )
@@ -130,6 +131,27 @@ withPostgres((url) => {
           const last = yield* both[0].set("k", "a")
           const expected = how === "commit" ? 1 : 0
           assert.strictEqual(yield* race(0, other.delete("k"), how), expected, `it was there: ${last}`)
+        }
+      })
+    )
+
+    it.scoped("who waited for another transaction has a later version than what it replaces", () =>
+      Effect.gen(function* () {
+        const both = yield* stores
+        const held = yield* shared().held
+        const other = PostgresEntries.make(held.database)
+        for (const before of ["a value", "a value that has expired", "nothing"]) {
+          yield* both[0].delete("k")
+          if (before !== "nothing") yield* both[0].set("k", "first", before === "a value" ? {} : { ttl: 10 })
+          yield* TestClock.adjust(10)
+          yield* held.begin
+          yield* other.set("k", "theirs")
+          const writing = yield* Effect.fork(both[1].set("k", "mine"))
+          yield* shared().blocked(1)
+          // that connection has numbers as texts
+          const replaced = Number(yield* other.set("k", "theirs, later"))
+          yield* held.commit
+          assert.isAbove(yield* Fiber.join(writing), replaced, before)
         }
       })
     )

@@ -22,6 +22,7 @@ import * as RedisStore from "heddle/store/RedisStore"
 import { StateStore } from "heddle/store/StateStore"
 import { numRuns } from "../numRuns.js"
 import { withRedis } from "../services/Services.js"
+import { inTurn } from "./inTurn.js"
 import { leaseContract } from "./leaseContract.js"
 import * as RedisPrefix from "./RedisPrefix.js"
 import { stateContract } from "./stateContract.js"
@@ -29,52 +30,30 @@ import { stateContract } from "./stateContract.js"
 const clock = Clock.currentTimeMillis
 const cases = Math.min(numRuns, 15)
 
-/** A method of a store, each call of which goes to the next of several stores. */
-const turn = <Store extends object>(stores: ReadonlyArray<Store>) => {
-  let calls = 0
-  return <A>(f: (store: Store) => Effect.Effect<A, StoreError>) =>
-    Effect.suspend(() => f(stores[calls++ % stores.length]!))
-}
-
 withRedis((url) => {
   const one = Layer.unwrapScoped(
     Effect.map(RedisPrefix.options(url), (options) => RedisStore.layer({ ...options, clock }))
   )
 
-  /** As several processes: each call goes to the next of two stores with one prefix. */
-  const inTurn = Layer.scopedContext(
+  /** Two stores with one prefix, as two processes have them. */
+  const both = Layer.scopedContext(
     Effect.gen(function* () {
       const options = yield* RedisPrefix.options(url)
-      const opened = yield* Effect.replicateEffect(Layer.build(RedisStore.layer({ ...options, clock })), 2)
-      const states = opened.map(Context.get(StateStore))
-      const nextState = turn(states)
-      const nextLease = turn(opened.map(Context.get(LeaseStore)))
-      return Context.make(StateStore, {
-        get: (key) => nextState((store) => store.get(key)),
-        set: (...set) => nextState((store) => store.set(...set)),
-        delete: (key) => nextState((store) => store.delete(key)),
-        compareAndSet: (...set) => nextState((store) => store.compareAndSet(...set)),
-        getMany: (keys) => nextState((store) => store.getMany(keys)),
-        list: (page) => nextState((store) => store.list(page)),
-        // the one that most of the changes are not made by
-        changes: states[1]!.changes
-      }).pipe(
-        Context.add(LeaseStore, {
-          acquire: (request) => nextLease((store) => store.acquire(request)),
-          renew: (request) => nextLease((store) => store.renew(request)),
-          release: (request) => nextLease((store) => store.release(request)),
-          get: (resource) => nextLease((store) => store.get(resource)),
-          enqueue: (request) => nextLease((store) => store.enqueue(request)),
-          dequeue: (request) => nextLease((store) => store.dequeue(request))
-        })
+      const build = Layer.build(RedisStore.layer({ ...options, clock }))
+      const [one, other] = [yield* build, yield* build]
+      const states = [Context.get(one, StateStore), Context.get(other, StateStore)] as const
+      const leases = inTurn(Context.get(one, LeaseStore), Context.get(other, LeaseStore))
+      // the changes of the one that most of them are not made by
+      return Context.make(StateStore, { ...inTurn(...states), changes: states[1].changes }).pipe(
+        Context.add(LeaseStore, leases)
       )
     })
   )
 
   stateContract("Redis", () => one, { cases })
-  stateContract("Redis, as two stores with one prefix", () => inTurn, { cases })
+  stateContract("Redis, as two stores with one prefix", () => both, { cases })
   leaseContract("Redis", () => one, cases)
-  leaseContract("Redis, as two stores with one prefix", () => inTurn, cases)
+  leaseContract("Redis, as two stores with one prefix", () => both, cases)
 
   const inDatabase = (database: number) => Object.assign(new URL(url), { pathname: `/${database}` }).href
 

@@ -4,6 +4,7 @@ import type { StoreError } from "heddle/model/StoreError"
 import { StateStore } from "heddle/store/StateStore"
 import * as StateStoreSqlite from "heddle/store/StateStoreSqlite"
 import { newRun } from "../../src/testing/internal/contract/Rows.js"
+import { inTurn } from "./inTurn.js"
 import * as SqliteFile from "./SqliteFile.js"
 import { stateContract } from "./stateContract.js"
 
@@ -13,32 +14,20 @@ const { connect, execute, temporaryFile } = SqliteFile
 const open = (filename: string, options?: { readonly lockTimeout: Duration.DurationInput }) =>
   Effect.map(Layer.build(StateStoreSqlite.layer({ filename, ...options })), Context.get(StateStore))
 
-/** Each call goes to the next of several stores in one file, as those of several processes do. */
-const inTurn = (stores: number): Layer.Layer<StateStore, StoreError> =>
-  Layer.scoped(
-    StateStore,
-    Effect.gen(function* () {
-      const filename = yield* temporaryFile
-      const opened = yield* Effect.replicateEffect(open(filename), stores)
-      let calls = 0
-      const next = () => opened[calls++ % stores]!
-      return {
-        get: (key) => Effect.suspend(() => next().get(key)),
-        set: (...set) => Effect.suspend(() => next().set(...set)),
-        delete: (key) => Effect.suspend(() => next().delete(key)),
-        compareAndSet: (...set) => Effect.suspend(() => next().compareAndSet(...set)),
-        getMany: (keys) => Effect.suspend(() => next().getMany(keys)),
-        list: (page) => Effect.suspend(() => next().list(page)),
-        changes: Option.none()
-      }
-    })
-  )
+/** Two stores in one file, as two processes have them. */
+const both = Layer.scoped(
+  StateStore,
+  Effect.gen(function* () {
+    const filename = yield* temporaryFile
+    return inTurn(yield* open(filename), yield* open(filename))
+  })
+)
 
 stateContract("StateStoreSqlite, in memory", () => StateStoreSqlite.layer({ filename: ":memory:" }))
 stateContract("StateStoreSqlite, in a file", () =>
   Layer.unwrapScoped(Effect.map(temporaryFile, (filename) => StateStoreSqlite.layer({ filename })))
 )
-stateContract("StateStoreSqlite, as two stores in one file", () => inTurn(2))
+stateContract("StateStoreSqlite, as two stores in one file", () => both)
 
 describe("StateStoreSqlite", () => {
   it.scoped("keeps values, versions and the ends of their time when it is opened again", () =>

@@ -2,7 +2,7 @@
  * Stores of leases that do one thing wrong.
  */
 import { Effect, Layer, Option } from "effect"
-import { LeaseStore } from "heddle/store/LeaseStore"
+import { type LeaseRow, LeaseStore } from "heddle/store/LeaseStore"
 import * as LeaseStoreMemory from "heddle/store/LeaseStoreMemory"
 
 type Store = typeof LeaseStore.Service
@@ -38,11 +38,43 @@ const acquiring =
 
 const later = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.zipRight(Effect.yieldNow(), effect)
 
+/** Knows who has waited, and lets all but one leave the line. */
+const waiting = (store: Store) => {
+  const line: Array<Texts> = []
+  return {
+    enqueue: (request: Parameters<Store["enqueue"]>[0]) =>
+      Effect.tap(store.enqueue(request), () => Effect.sync(() => line.push(request))),
+    waits: ({ holder, resource }: Texts) => line.some((one) => one.holder === holder && one.resource === resource),
+    leave: (resource: string, but?: string) =>
+      Effect.forEach(
+        line.filter((one) => one.resource === resource && one.holder !== but),
+        (one) => store.dequeue(one),
+        { discard: true }
+      )
+  }
+}
+
+/** Some pass over those who wait before them. */
+const passing =
+  (passes: (waits: boolean) => boolean): Change =>
+  (store) => {
+    const { enqueue, leave, waits } = waiting(store)
+    return {
+      enqueue,
+      acquire: (request) =>
+        Effect.flatMap(store.acquire(request), (answer) =>
+          answer._tag === "Held" && Option.isNone(answer.lease) && passes(waits(request))
+            ? Effect.zipRight(leave(request.resource, request.holder), store.acquire(request))
+            : Effect.succeed(answer)
+        )
+    }
+  }
+
 const well = (text: string): string => `t ${new TextDecoder().decode(new TextEncoder().encode(text)).slice(0, 300)}`
 
 const isNumber = (n: number | undefined): n is number => n !== undefined && Number.isSafeInteger(n) && n >= 0
 
-/** `found`: how the names begin of the checks that find it. */
+/** `found`: how the names begin of the checks that state the promise which is broken. */
 export const faults: ReadonlyArray<{
   readonly fault: string
   readonly change: Change
@@ -51,12 +83,7 @@ export const faults: ReadonlyArray<{
   {
     fault: "finds nothing",
     change: () => ({ get: () => Effect.succeedNone }),
-    found: [
-      "acquire: by the last holder, whose time is over, keeps the token",
-      "acquire: makes the holder of what nobody holds",
-      "acquire: takes the largest numbers there are",
-      "acquire: of one resource has nothing to do with another"
-    ]
+    found: ["acquire: makes the holder of what nobody holds"]
   },
   {
     fault: "gives it to everybody",
@@ -67,10 +94,9 @@ export const faults: ReadonlyArray<{
         )
     }),
     found: [
-      "acquire: takes the largest numbers there are",
-      "at the same time: one acquires what nobody has held",
       "acquire: is refused while somebody else holds it, and changes nothing",
-      "at the same time: each who waits has a ticket of its own, and acquires it when its turn is"
+      "at the same time: one acquires what nobody has held",
+      "at the same time: no two hold it, and tokens grow in the order in which it is held"
     ]
   },
   {
@@ -81,11 +107,24 @@ export const faults: ReadonlyArray<{
           Option.isSome(lease) ? Effect.succeed({ _tag: "Held", lease } as const) : store.acquire(request)
         )
     }),
-    found: [
-      "acquire: by the same holder renews with the same token",
-      "waiting in line: who holds it is not held up by those who wait",
-      "waiting in line: those who wait acquire it in their order, and others after them"
-    ]
+    found: ["acquire: by the same holder renews with the same token"]
+  },
+  {
+    fault: "gives the last holder a new token",
+    change: (store) => {
+      let last = 0
+      return {
+        acquire: ({ above = 0, ...request }) =>
+          Effect.flatMap(store.get(request.resource), (lease) =>
+            store.acquire({ ...request, above: Option.isSome(lease) ? above : Math.max(above, last) })
+          ).pipe(
+            Effect.tap((answer) => {
+              if (answer._tag === "Acquired") last = answer.lease.token
+            })
+          )
+      }
+    },
+    found: ["acquire: by the last holder, whose time is over, keeps the token"]
   },
   {
     fault: "renews for whoever holds it",
@@ -96,10 +135,10 @@ export const faults: ReadonlyArray<{
         )
     }),
     found: [
-      "acquire: gives a larger token to a holder that released it",
-      "the time of a lease: is over at its end, for all methods",
+      "renew and release: by anyone else change nothing and say so",
       "renew and release: of what nobody has held say so",
-      "renew and release: free it at once, once"
+      "renew and release: free it at once, once",
+      "the time of a lease: is over at its end, for all methods"
     ]
   },
   {
@@ -111,11 +150,7 @@ export const faults: ReadonlyArray<{
           Option.exists((l) => l.holder === holder && l.token === token)
         )
     }),
-    found: [
-      "the time of a lease: begins anew with renew, longer or shorter",
-      "renew and release: by anyone else change nothing and say so",
-      "resources, holders and numbers: other texts are refused by all methods, and change nothing"
-    ]
+    found: ["the time of a lease: begins anew with renew, longer or shorter"]
   },
   {
     fault: "releases for anybody",
@@ -126,11 +161,23 @@ export const faults: ReadonlyArray<{
         )
     }),
     found: [
-      "any operations",
-      "acquire: gives a larger token to a holder that released it",
+      "renew and release: by anyone else change nothing and say so",
+      "renew and release: of what nobody has held say so",
+      "renew and release: free it at once, once",
       "the time of a lease: is over at its end, for all methods",
-      "renew and release: of what nobody has held say so"
+      "any operations"
     ]
+  },
+  {
+    fault: "releases nothing",
+    change: (store) => ({
+      release: ({ holder, resource, token }) =>
+        Effect.map(
+          store.get(resource),
+          Option.exists((lease) => lease.holder === holder && lease.token === token)
+        )
+    }),
+    found: ["renew and release: free it at once, once"]
   },
   {
     fault: "forgets each token",
@@ -149,11 +196,7 @@ export const faults: ReadonlyArray<{
   {
     fault: "does not count from above",
     change: acquiring(({ above: _, ...request }) => request),
-    found: [
-      "acquire: takes the largest numbers there are",
-      "at the same time: one acquires what was released, or has expired, with a larger token",
-      "resources, holders and numbers: resources of any text are kept apart"
-    ]
+    found: ["acquire: gives a token above `above`"]
   },
   {
     fault: "counts from one more each time",
@@ -161,11 +204,7 @@ export const faults: ReadonlyArray<{
       ...request,
       above: Math.min(Number.MAX_SAFE_INTEGER - 1, (request.above ?? 0) + 1)
     })),
-    found: [
-      "resources, holders and numbers: resources of any text are kept apart",
-      "renew and release: with `forget` also its token",
-      "acquire: gives a token above `above`"
-    ]
+    found: ["acquire: gives a token above `above`", "renew and release: with `forget` also its token"]
   },
   {
     fault: "gives a longer time",
@@ -173,11 +212,39 @@ export const faults: ReadonlyArray<{
     found: ["the time of a lease: is over at its end, for all methods"]
   },
   {
+    fault: "keeps a lease for longer than it tells",
+    change: (store) => {
+      const shorter = (lease: LeaseRow) => ({ ...lease, remaining: lease.remaining - 1 })
+      return {
+        acquire: (request) =>
+          Effect.map(store.acquire({ ...request, ttl: request.ttl + 1 }), (answer) =>
+            answer._tag === "Acquired"
+              ? { ...answer, lease: shorter(answer.lease) }
+              : { ...answer, lease: Option.map(answer.lease, shorter) }
+          ),
+        get: (resource) =>
+          Effect.map(store.get(resource), (lease) =>
+            Option.filter(Option.map(lease, shorter), ({ remaining }) => remaining > 0)
+          )
+      }
+    },
+    found: ["the time of a lease: is over at its end, for all methods"]
+  },
+  {
+    fault: "has times of 32 bits",
+    change: acquiring((request) => ({ ...request, ttl: Math.min(request.ttl, 2 ** 31 - 1) })),
+    found: ["acquire: takes the largest numbers there are"]
+  },
+  {
+    fault: "has tokens of 32 bits",
+    change: acquiring(({ above = 0, ...request }) => ({ ...request, above: Math.min(above, 2 ** 31 - 1) })),
+    found: ["acquire: takes the largest numbers there are"]
+  },
+  {
     fault: "has one resource",
     change: requests((request) => ({ ...request, resource: request.resource && "r" })),
     found: [
-      "acquire: makes the holder of what nobody holds",
-      "acquire: is refused while somebody else holds it, and changes nothing",
+      "acquire: of one resource has nothing to do with another",
       "waiting in line: each resource has a line of its own"
     ]
   },
@@ -190,8 +257,7 @@ export const faults: ReadonlyArray<{
     })),
     found: [
       "resources, holders and numbers: holders of any text are kept apart",
-      "resources, holders and numbers: resources of any text are kept apart",
-      "renew and release: by anyone else change nothing and say so"
+      "resources, holders and numbers: resources of any text are kept apart"
     ]
   },
   {
@@ -215,28 +281,62 @@ export const faults: ReadonlyArray<{
     fault: "has no line",
     change: () => ({ enqueue: () => Effect.succeed(1) }),
     found: [
-      "any operations",
       "waiting in line: tickets grow, and who waits keeps its own",
-      "waiting in line: who acquires it waits no longer",
-      "waiting in line: who has lost its place is in nobody's way"
+      "waiting in line: those who wait acquire it in their order, and others after them",
+      "at the same time: each who waits has a ticket of its own, and acquires it when its turn is",
+      "any operations"
     ]
+  },
+  {
+    fault: "lets those who wait acquire it in any order",
+    change: passing((waits) => waits),
+    found: [
+      "waiting in line: those who wait acquire it in their order, and others after them",
+      "at the same time: each who waits has a ticket of its own, and acquires it when its turn is"
+    ]
+  },
+  {
+    fault: "lets those acquire it who do not wait",
+    change: passing((waits) => !waits),
+    found: ["waiting in line: those who wait acquire it in their order, and others after them"]
+  },
+  {
+    fault: "has no line before the first lease",
+    change: (store) => {
+      const leased = new Set<string>()
+      return {
+        acquire: (request) => Effect.tap(store.acquire(request), () => Effect.sync(() => leased.add(request.resource))),
+        enqueue: (request) =>
+          Effect.suspend(() =>
+            leased.has(request.resource)
+              ? store.enqueue(request)
+              : Effect.zipLeft(store.enqueue(request), store.dequeue(request))
+          )
+      }
+    },
+    found: ["waiting in line: a line is there before the first lease, and after it was forgotten"]
+  },
+  {
+    fault: "forgets the line with the lease",
+    change: (store) => {
+      const { enqueue, leave } = waiting(store)
+      return {
+        enqueue,
+        release: (request) =>
+          Effect.tap(store.release(request), () => (request.forget ? leave(request.resource) : Effect.void))
+      }
+    },
+    found: ["waiting in line: a line is there before the first lease, and after it was forgotten"]
   },
   {
     fault: "keeps those who leave in line",
     change: () => ({ dequeue: () => Effect.void }),
-    found: [
-      "waiting in line: who leaves the line is in nobody's way, and begins at its end again",
-      "resources, holders and numbers: other texts are refused by all methods, and change nothing"
-    ]
+    found: ["waiting in line: who leaves the line is in nobody's way, and begins at its end again"]
   },
   {
     fault: "gives a new place with each call",
     change: (store) => ({ enqueue: (request) => Effect.zipRight(store.dequeue(request), store.enqueue(request)) }),
-    found: [
-      "waiting in line: tickets grow, and who waits keeps its own",
-      "waiting in line: who does not wait again in time has lost its place",
-      "resources, holders and numbers: other texts are refused by all methods, and change nothing"
-    ]
+    found: ["waiting in line: tickets grow, and who waits keeps its own"]
   },
   {
     fault: "keeps places for ever",
@@ -255,11 +355,7 @@ export const faults: ReadonlyArray<{
           _tag === "Acquired" ? store.enqueue({ ...request, ttl: 100 }) : 0
         )
     }),
-    found: [
-      "acquire: gives a larger token to each new holder",
-      "waiting in line: a line is there before the first lease, and after it was forgotten",
-      "at the same time: an interrupted acquire has taken place or not, and the next one works"
-    ]
+    found: ["waiting in line: who acquires it waits no longer"]
   },
   {
     fault: "has one line for all",
@@ -267,10 +363,7 @@ export const faults: ReadonlyArray<{
       enqueue: (request) => Effect.zipRight(store.enqueue({ ...request, resource: "t" }), store.enqueue(request)),
       dequeue: (request) => Effect.zipRight(store.dequeue({ ...request, resource: "r" }), store.dequeue(request))
     }),
-    found: [
-      "waiting in line: each resource has a line of its own",
-      "waiting in line: who leaves the line is in nobody's way, and begins at its end again"
-    ]
+    found: ["waiting in line: each resource has a line of its own"]
   },
   {
     fault: "holds up who has it while others wait",
@@ -283,11 +376,7 @@ export const faults: ReadonlyArray<{
           )
         )
     }),
-    found: [
-      "waiting in line: who holds it is not held up by those who wait",
-      "resources, holders and numbers: other texts are refused by all methods, and change nothing",
-      "resources, holders and numbers: times and numbers that are none are refused, and change nothing"
-    ]
+    found: ["waiting in line: who holds it is not held up by those who wait"]
   },
   {
     fault: "asks, and acquires then",
@@ -305,7 +394,6 @@ export const faults: ReadonlyArray<{
     }),
     found: [
       "at the same time: one acquires what nobody has held",
-      "acquire: by the same holder renews with the same token",
       "at the same time: one acquires what was released, or has expired, with a larger token"
     ]
   },
@@ -320,10 +408,7 @@ export const faults: ReadonlyArray<{
           )
         )
     }),
-    found: [
-      "at the same time: one release finds it, and no renew does after that",
-      "resources, holders and numbers: other texts are refused by all methods, and change nothing"
-    ]
+    found: ["at the same time: one release finds it, and no renew does after that"]
   },
   {
     fault: "leaves something behind when it is interrupted",

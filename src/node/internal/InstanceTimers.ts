@@ -7,6 +7,7 @@ import * as Order from "effect/Order"
 import * as SortedSet from "effect/SortedSet"
 import * as STM from "effect/STM"
 import * as TRef from "effect/TRef"
+import * as Wait from "../../model/Wait.js"
 
 interface Timer {
   readonly key: string
@@ -41,9 +42,6 @@ const first = ({ earliest }: Timers): Timer | undefined => {
   return undefined
 }
 
-/** A timer of JavaScript does not take more than 24 days. */
-const longest = 86_400_000
-
 export const make: Effect.Effect<InstanceTimers> = Effect.gen(function* () {
   const ref = yield* STM.commit(TRef.make<Timers>({ byKey: HashMap.empty(), earliest: SortedSet.empty(order) }))
 
@@ -73,8 +71,8 @@ export const make: Effect.Effect<InstanceTimers> = Effect.gen(function* () {
           const timer = yield* earliest
           const now = yield* Clock.currentTimeMillis
           if (timer.due > now) {
-            const slept = Effect.sleep(Math.min(timer.due - now, longest))
-            return yield* Effect.raceFirst(slept, changed(timer))
+            yield* Wait.atMost(changed(timer), timer.due - now)
+            return
           }
           yield* Effect.uninterruptible(
             Effect.zipRight(

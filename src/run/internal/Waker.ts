@@ -1,18 +1,18 @@
-import * as Arr from "effect/Array"
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import type { RunId } from "../../model/RunId.js"
 import type { StoreError } from "../../model/StoreError.js"
 import * as Telemetry from "../../model/Telemetry.js"
+import * as Wait from "../../model/Wait.js"
 import type { RunLease, RunRow } from "../../state/RunLease.js"
 import type { Signals } from "../../state/Signals.js"
 import type { Recovery } from "../Recovery.js"
 import { isPassing } from "./Faults.js"
 import type { LiveRun } from "./LiveRuns.js"
-import { longestSleep } from "./Timers.js"
 
 /** Runs that are looked at together. */
 const limit = 100
@@ -119,13 +119,15 @@ export const make = (options: Options): Effect.Effect<Waker> =>
 
     /** Several side by side: one that finds that a run is taken goes on with the next, until there is no more room. */
     const takeUpAll = (due: ReadonlyArray<RunRow>): Effect.Effect<void> =>
-      Effect.suspend(() => {
+      Effect.gen(function* () {
         let next = 0
         const one: Effect.Effect<void> = Effect.suspend(() => {
           const run = taken.size < options.maxRuns ? due[next++] : undefined
           return run === undefined ? Effect.void : Effect.zipRight(takeUp(run), one)
         })
-        return Effect.all(Arr.replicate(one, concurrency), { concurrency: "unbounded", discard: true })
+        // no concurrent Effect.all: when it is interrupted as it begins it never ends
+        const fibers = yield* Effect.replicateEffect(Effect.fork(one), Math.min(concurrency, due.length))
+        for (const fiber of fibers) yield* Fiber.join(fiber)
       })
 
     /** Gives when there is something to do again, in milliseconds since the epoch. */
@@ -197,8 +199,7 @@ export const make = (options: Options): Effect.Effect<Waker> =>
       )
       const now = yield* Clock.currentTimeMillis
       const delay = Math.min(next - now, fingerprints.length === 0 ? Infinity : poll)
-      if (delay === Infinity) return yield* latch.await
-      yield* Effect.raceFirst(latch.await, Effect.sleep(Math.min(longestSleep, Math.max(0, Math.ceil(delay)))))
+      yield* Wait.untilOpen(latch, delay)
     })
 
     return {

@@ -1,5 +1,5 @@
 import * as Chunk from "effect/Chunk"
-import type * as Duration from "effect/Duration"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
@@ -9,6 +9,7 @@ import { UnknownRun } from "../../model/RunError.js"
 import type { RunId } from "../../model/RunId.js"
 import type { StoreError } from "../../model/StoreError.js"
 import { isEnded } from "../../model/Transition.js"
+import * as Wait from "../../model/Wait.js"
 import type { Timeline } from "../../state/Timeline.js"
 import type { RunEvent } from "../RunEvent.js"
 import * as EventFeed from "./EventFeed.js"
@@ -126,7 +127,7 @@ export const events = (
           yield* Ref.set(ended, true)
           return []
         }
-        yield* Effect.raceFirst(liveRuns.changedSince(version), Effect.sleep(poll))
+        yield* Wait.atMost(liveRuns.changedSince(version), Duration.toMillis(poll))
         return []
       })
 

@@ -4,7 +4,6 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
-import * as FiberId from "effect/FiberId"
 import * as Option from "effect/Option"
 import * as Ref from "effect/Ref"
 import * as Runtime from "effect/Runtime"
@@ -13,6 +12,7 @@ import type { RunId } from "../../model/RunId.js"
 import { StateNotWritten } from "../../model/StateNotWritten.js"
 import * as Telemetry from "../../model/Telemetry.js"
 import { isEnded } from "../../model/Transition.js"
+import * as Wait from "../../model/Wait.js"
 import { RunStore } from "../../store/RunStore.js"
 import type { Claim, RunUpdate } from "../Update.js"
 import type { Options } from "../WriterOptions.js"
@@ -53,9 +53,6 @@ interface State {
  * would hold up the heartbeats of its runs.
  */
 const millisBeforeTimers = 20
-
-/** Milliseconds that a timer can count at once. */
-const longestSleep = 2 ** 31 - 1
 
 const annotations = { package: "heddle", module: "StateWriter", fiber: "writer" }
 
@@ -214,25 +211,8 @@ export const make = Effect.fnUntraced(function* (options: Options) {
     const left = state.dueAt - clock.unsafeCurrentTimeMillis()
     if (left <= 0) return Effect.void
     wake.unsafeClose()
-    let isDue = false
-    // A fiber by itself and no race, whose fibers never start, and are waited for, when it is interrupted as it begins.
-    const timer = fork(
-      Effect.zipRight(
-        Effect.sleep(Math.min(left, longestSleep)),
-        Effect.sync(() => {
-          // the timer counts, not another look at a clock that may have been set back
-          isDue = left <= longestSleep
-          wake.unsafeOpen()
-        })
-      )
-    )
-    return Effect.zipRight(
-      Effect.ensuring(
-        wake.await,
-        Effect.sync(() => timer.unsafeInterruptAsFork(FiberId.none))
-      ),
-      Effect.suspend(() => (isDue ? Effect.void : gather))
-    )
+    // the timer counts, not another look at a clock that may have been set back
+    return Effect.flatMap(Wait.untilOpen(wake, left), (inTime) => (inTime ? gather : Effect.void))
   })
 
   const keeper = Keeper.make({

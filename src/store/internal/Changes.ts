@@ -1,14 +1,24 @@
 /**
  * What a request makes of the row of a run.
  */
+import type { RunId } from "../../model/RunId.js"
 import { isEnded, isResumable, type Transition } from "../../model/Transition.js"
-import type { RunChanges, RunRow } from "../RunStore.js"
+import type { RunChanges, RunRow, Seed } from "../RunStore.js"
+
+/** What a commit may change of the row of a run. */
+type Progress = Pick<RunRow, "seq" | "status" | "finishedAt" | "wakeAt" | "recoveries" | "quarantined">
+
+/** The row of a run as far as a commit must know it. */
+export interface KnownRow extends Progress, Pick<RunRow, "epoch"> {}
+
+/** A run in a database, within one transaction: `row` becomes what the transaction makes of it. */
+export interface Known<Row extends KnownRow = KnownRow> {
+  readonly id: number
+  row: Row
+}
 
 /** What a run is after its changes; `transitions` are those that it did not have yet. */
-export interface Advance extends Pick<
-  RunRow,
-  "seq" | "status" | "finishedAt" | "wakeAt" | "recoveries" | "quarantined"
-> {
+interface Advance extends Progress {
   readonly transitions: ReadonlyArray<Transition>
 }
 
@@ -19,8 +29,8 @@ const completes = (transition: Transition): boolean =>
  * What becomes of changes: a driver that has lost the run is refused. The end of a run that it has already is one that is
  * written again, since the answer to the first time was lost.
  */
-export const verdict = (
-  run: Pick<RunRow, "epoch" | "seq" | "status"> | undefined,
+const verdict = (
+  run: KnownRow | undefined,
   { epoch, transitions }: Pick<RunChanges, "epoch" | "transitions">
 ): "written" | "repeated" | "refused" => {
   if (run === undefined || run.epoch !== epoch) return "refused"
@@ -30,8 +40,8 @@ export const verdict = (
 }
 
 /** Signals are not looked at: a suspended run for which one is there is due at once, whatever `wakeAt` is here. */
-export const advance = (
-  run: Pick<RunRow, "seq" | "status" | "wakeAt" | "recoveries" | "quarantined">,
+const advance = (
+  run: Omit<Progress, "finishedAt">,
   changes: Pick<RunChanges, "transitions" | "status" | "wakeAt">
 ): Advance => {
   const transitions: Array<Transition> = []
@@ -55,6 +65,43 @@ export const advance = (
     recoveries: progressed ? 0 : run.recoveries,
     quarantined: !progressed && run.quarantined
   }
+}
+
+/** What a new run begins with, and the number of its last transition. */
+export const begin = (seed: Seed = { modules: [], items: [], shared: [], transitions: [] }) => {
+  const { seq, transitions } = advance(
+    { seq: 0, status: "running", wakeAt: null, recoveries: 0, quarantined: false },
+    { transitions: seed.transitions, status: undefined, wakeAt: null }
+  )
+  return { seed, seq, transitions }
+}
+
+/**
+ * What a commit makes of the rows of these runs. `add` gets the changes of those that are written, one after the other:
+ * the row is already what they make of it, and `transitions` are those that the run did not have yet.
+ */
+export const commit = <Run extends { row: KnownRow }>(
+  batch: ReadonlyArray<RunChanges>,
+  runs: ReadonlyMap<RunId, Run>,
+  add: (run: Run, changes: RunChanges, transitions: ReadonlyArray<Transition>) => void
+): {
+  readonly written: ReadonlySet<Run>
+  readonly suspended: ReadonlyArray<Run>
+  readonly refused: ReadonlyArray<RunChanges>
+} => {
+  const refused: Array<RunChanges> = []
+  const written = new Set<Run>()
+  for (const changes of batch) {
+    const run = runs.get(changes.runId)
+    const made = verdict(run?.row, changes)
+    if (made === "refused") refused.push(changes)
+    if (made !== "written" || run === undefined) continue
+    const { transitions, ...progress } = advance(run.row, changes)
+    run.row = { ...run.row, ...progress }
+    written.add(run)
+    add(run, changes, transitions)
+  }
+  return { written, suspended: Array.from(written).filter(({ row }) => row.status === "suspended"), refused }
 }
 
 /** Whether a driver has confirmed since `expiredBefore` that it drives the run. */

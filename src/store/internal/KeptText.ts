@@ -63,6 +63,15 @@ export const encode = ({ items, modules, run, shared }: Stored): string => {
   return JSON.stringify({ run: changing, modules, items, shared }, replacer)
 }
 
+/** A row that has such a text. */
+export interface KeptRow {
+  readonly seq: number
+  readonly at: number
+  readonly value: string
+  /** The present row of the run. */
+  readonly run: RunRow
+}
+
 /** `run`: its present row. Fails when the text is not one that `encode` has made. */
 export const decode = (text: string, run: RunRow) =>
   Effect.map(decodeKept(text), (kept): Stored => ({ ...kept, run: { ...run, ...kept.run } }))

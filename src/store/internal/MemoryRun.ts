@@ -6,18 +6,8 @@ import * as Option from "effect/Option"
 import { canFollow, isFinal } from "../../model/ModuleStatus.js"
 import * as RunSnapshot from "../../model/RunSnapshot.js"
 import type { Transition } from "../../model/Transition.js"
-import type {
-  ItemRow,
-  Kept,
-  ModuleChange,
-  RunChanges,
-  RunRow,
-  RunStore,
-  SharedRow,
-  SignalRow,
-  Stored
-} from "../RunStore.js"
-import { advance } from "./Changes.js"
+import type { ItemRow, Kept, ModuleChange, RunRow, RunStore, Seed, SharedRow, SignalRow, Stored } from "../RunStore.js"
+import { begin } from "./Changes.js"
 import * as KeptText from "./KeptText.js"
 
 /** Changed in place: a commit costs its changes, not the size of its runs. */
@@ -33,7 +23,8 @@ export interface MemoryRun {
   readonly kept: Array<Kept>
 }
 
-export const make = ({ seed, ...run }: Parameters<RunStore["Type"]["open"]>[0]): MemoryRun => {
+export const make = (run: Parameters<RunStore["Type"]["open"]>[0]): MemoryRun => {
+  const { seed, seq, transitions } = begin(run.seed)
   const made: MemoryRun = {
     row: {
       runId: run.runId,
@@ -46,7 +37,7 @@ export const make = ({ seed, ...run }: Parameters<RunStore["Type"]["open"]>[0]):
       epoch: run.epoch ?? 1,
       owner: run.owner,
       heartbeatAt: run.createdAt,
-      seq: 0,
+      seq,
       signals: run.signals,
       createdAt: run.createdAt,
       startedAt: run.createdAt,
@@ -62,7 +53,7 @@ export const make = ({ seed, ...run }: Parameters<RunStore["Type"]["open"]>[0]):
     history: [],
     kept: []
   }
-  if (seed !== undefined) write(made, { ...seed, status: undefined, wakeAt: null })
+  write(made, seed, transitions)
   return made
 }
 
@@ -81,7 +72,12 @@ const merge = (stored: ModuleChange | undefined, change: ModuleChange): ModuleCh
   }
 }
 
-export const write = (run: MemoryRun, changes: Omit<RunChanges, "runId" | "epoch">): void => {
+/** `transitions`: those of the changes that the run does not have yet. */
+export const write = (
+  run: MemoryRun,
+  changes: Omit<Seed, "transitions">,
+  transitions: ReadonlyArray<Transition>
+): void => {
   for (const change of changes.modules) {
     run.modules.set(change.module, merge(run.modules.get(change.module), change))
   }
@@ -91,9 +87,7 @@ export const write = (run: MemoryRun, changes: Omit<RunChanges, "runId" | "epoch
     if (items.get(item.index)?.status !== "completed") items.set(item.index, item)
   }
   for (const row of changes.shared) run.shared.set(row.cell, row)
-  const { transitions, ...row } = advance(run.row, changes)
   for (const transition of transitions) run.history.push(transition)
-  run.row = { ...run.row, ...row }
 }
 
 /** Makes a suspended run due when one of these signals, or of all that it has, is there for a suspended module of it. */

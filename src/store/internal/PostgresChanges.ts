@@ -6,8 +6,8 @@ import type { SqlError } from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
 import type { Transition } from "../../model/Transition.js"
 import type { ItemRow, ModuleChange, RunChanges, SharedRow } from "../RunStore.js"
+import type { Known } from "./Changes.js"
 import * as PostgresKey from "./PostgresKey.js"
-import type { Known } from "./PostgresRuns.js"
 import * as PostgresText from "./PostgresText.js"
 import * as TransitionRows from "./TransitionRows.js"
 
@@ -166,8 +166,8 @@ export const gather = (): Gathered => {
     },
     write: (connection, changed) =>
       Effect.suspend(() => {
-        for (const run of changed) {
-          const { finishedAt, id, quarantined, recoveries, seq, status, wakeAt } = run
+        for (const { id, row } of changed) {
+          const { finishedAt, quarantined, recoveries, seq, status, wakeAt } = row
           push(last.columns, ofRuns, [id, seq, status, finishedAt, wakeAt, recoveries, quarantined])
         }
         return Effect.forEach(rounds, ({ columns }) => connection.executeRaw(write, columns), { discard: true })

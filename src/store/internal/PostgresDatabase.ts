@@ -114,7 +114,12 @@ const transaction = <A>(
         )
       )
     ),
-    Effect.tapErrorCause(() => Effect.catchAll(session.command("ROLLBACK"), (error) => session.end(error)))
+    Effect.tapErrorCause(() =>
+      Effect.flatMap(session.lost, (lost) =>
+        // one that did not answer would not answer this either, and has been waited for
+        lost === undefined ? Effect.catchAll(session.command("ROLLBACK"), (error) => session.end(error)) : Effect.void
+      )
+    )
   )
 
 const begin = "BEGIN ISOLATION LEVEL READ COMMITTED"

@@ -4,12 +4,10 @@
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type { RunId } from "../../model/RunId.js"
-import * as SignalPaths from "../../model/SignalPaths.js"
 import { StoreError } from "../../model/StoreError.js"
 import { isEnded } from "../../model/Transition.js"
-import type { Claim, Opened, RunChanges, RunStore, Signalled } from "../RunStore.js"
-import { advance, claim, verdict } from "./Changes.js"
-import * as KeptText from "./KeptText.js"
+import type { Claim, Opened, RunStore, Signalled } from "../RunStore.js"
+import { begin, claim, commit, type Known } from "./Changes.js"
 import * as PostgresChanges from "./PostgresChanges.js"
 import type { PostgresDatabase } from "./PostgresDatabase.js"
 import * as PostgresHistory from "./PostgresHistory.js"
@@ -19,7 +17,7 @@ import * as PostgresState from "./PostgresState.js"
 import * as PostgresStates from "./PostgresStates.js"
 import * as PostgresStorage from "./PostgresStorage.js"
 import * as PostgresText from "./PostgresText.js"
-import * as TransitionRows from "./TransitionRows.js"
+import * as RunDecoder from "./RunDecoder.js"
 
 /**
  * Who drives a run is judged by the database's clock, so that machines whose clocks differ do not take each other's runs
@@ -29,24 +27,11 @@ import * as TransitionRows from "./TransitionRows.js"
 export const make = (database: PostgresDatabase, options: { readonly isClockGiven: boolean }): RunStore["Type"] => {
   const time: PostgresRuns.Time = { now: database.now, isGiven: options.isClockGiven }
 
-  const corrupt = (operation: string, message: string, cause?: unknown) =>
-    new StoreError({
-      reason: "corrupt",
-      location: database.location,
-      operation,
-      message: `${database.location}: ${message}`,
-      cause
-    })
-
   return {
-    open: ({ seed, ...run }) =>
+    open: (run) =>
       database.write("open", (connection) =>
         Effect.gen(function* () {
-          const begun = seed ?? { modules: [], items: [], shared: [], transitions: [] }
-          const { seq, transitions } = advance(
-            { seq: 0, status: "running", wakeAt: null, recoveries: 0, quarantined: false },
-            { transitions: begun.transitions, status: undefined, wakeAt: null }
-          )
+          const { seed, seq, transitions } = begin(run.seed)
           const [created] = yield* PostgresRuns.select<{ readonly id: number }>(
             connection,
             `WITH created AS (
@@ -73,9 +58,9 @@ export const make = (database: PostgresDatabase, options: { readonly isClockGive
             ]
           )
           if (created !== undefined) {
-            if (seed !== undefined) {
+            if (run.seed !== undefined) {
               const rows = PostgresChanges.gather()
-              rows.add(created.id, begun, transitions)
+              rows.add(created.id, seed, transitions)
               yield* rows.write(connection, [])
             }
             return { _tag: "Created" } satisfies Opened
@@ -123,24 +108,13 @@ export const make = (database: PostgresDatabase, options: { readonly isClockGive
         "commit",
         (connection) =>
           Effect.gen(function* () {
-            const known =
-              runs.length === 0 ? new Map<RunId, PostgresRuns.Known>() : yield* PostgresRuns.known(connection, runs)
-            const refused: Array<RunChanges> = []
-            const written = new Set<PostgresRuns.Known>()
+            const known = runs.length === 0 ? new Map<RunId, Known>() : yield* PostgresRuns.known(connection, runs)
             const rows = PostgresChanges.gather()
-            for (const changes of runs) {
-              const run = known.get(changes.runId)
-              const made = verdict(run, changes)
-              if (made === "refused") refused.push(changes)
-              if (made !== "written" || run === undefined) continue
-              const { transitions, ...next } = advance(run, changes)
-              Object.assign(run, next)
-              written.add(run)
-              rows.add(run.id, changes, transitions)
-            }
+            const { refused, suspended, written } = commit(runs, known, ({ id }, changes, transitions) =>
+              rows.add(id, changes, transitions)
+            )
             if (written.size > 0) yield* rows.write(connection, written)
             if (states.length > 0) yield* PostgresStates.write(connection, states)
-            const suspended = Array.from(written).filter(({ status }) => status === "suspended")
             if (suspended.length > 0) {
               yield* PostgresRuns.wakeSignalled(
                 connection,
@@ -169,11 +143,8 @@ export const make = (database: PostgresDatabase, options: { readonly isClockGive
           const run = id === undefined ? undefined : yield* PostgresRuns.byId(connection, signal.runId)
           if (id === undefined || run === undefined) return { _tag: "Unknown" } satisfies Signalled
           if (isEnded(run.status)) return { _tag: "Finished", run } satisfies Signalled
-          const exists = yield* Effect.try({
-            try: () => SignalPaths.has(run.signals, signal.module),
-            catch: (cause) => corrupt("signal", `the signals of the run ${run.runId} cannot be read`, cause)
-          })
-          if (!exists) return { _tag: "UnknownSignal" } satisfies Signalled
+          if (!(yield* RunDecoder.hasSignal(database.location, run, signal.module)))
+            return { _tag: "UnknownSignal" } satisfies Signalled
           return { _tag: "Settled", was: yield* PostgresState.settle(connection, id, signal) } satisfies Signalled
         })
       ),
@@ -198,34 +169,14 @@ export const make = (database: PostgresDatabase, options: { readonly isClockGive
     history: (runId, page) =>
       database
         .read("history", (connection) => PostgresHistory.page(connection, runId, page))
-        .pipe(
-          Effect.flatMap((rows) =>
-            Effect.mapError(TransitionRows.decode(rows), (cause) =>
-              corrupt("history", `a transition of the run ${runId} is not readable: ${cause.message}`, cause)
-            )
-          )
-        ),
+        .pipe(Effect.flatMap((rows) => RunDecoder.history(database.location, runId, rows))),
 
     keepSnapshot: (run) => database.write("keepSnapshot", (connection) => PostgresHistory.keep(connection, run)),
 
     snapshot: (runId, bound) =>
       database
         .readTogether("snapshot", (connection) => PostgresHistory.latest(connection, runId, bound))
-        .pipe(
-          Effect.flatMap((row) =>
-            row === undefined
-              ? Effect.succeedNone
-              : Effect.mapBoth(KeptText.decode(row.value, row.run), {
-                  onSuccess: (stored) => Option.some({ seq: row.seq, at: row.at, stored }),
-                  onFailure: (cause) =>
-                    corrupt(
-                      "snapshot",
-                      `what was kept of the run ${runId} as of ${row.seq} cannot be read: ${cause.message}`,
-                      cause
-                    )
-                })
-          )
-        ),
+        .pipe(Effect.flatMap((row) => RunDecoder.kept(database.location, row))),
 
     list: (filter) => database.read("list", (connection) => PostgresRuns.list(connection, filter))
   }

@@ -5,23 +5,9 @@ import type { Connection } from "@effect/sql/SqlConnection"
 import type { SqlError } from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
 import type { RunId } from "../../model/RunId.js"
-import type { RunStatus } from "../../model/Transition.js"
-import type { Due, RunRow } from "../RunStore.js"
+import type { Due, RunRow, RunStore } from "../RunStore.js"
+import type { Known, KnownRow } from "./Changes.js"
 import * as PostgresText from "./PostgresText.js"
-
-/** A run as far as a commit must know it. Changed within one transaction, so that it stays what the row becomes. */
-export interface Known {
-  readonly id: number
-  readonly runId: RunId
-  readonly epoch: number
-  readonly owner: string
-  seq: number
-  status: RunStatus
-  finishedAt: number | null
-  wakeAt: number | null
-  recoveries: number
-  quarantined: boolean
-}
 
 /**
  * The time by which it is judged who drives a run: that of the database, or that of the caller where the store was given
@@ -118,15 +104,15 @@ export const known = (
   runs: ReadonlyArray<{ readonly runId: RunId }>
 ): Effect.Effect<ReadonlyMap<RunId, Known>, SqlError> =>
   Effect.map(
-    select<Known>(
+    select<KnownRow & Pick<RunRow, "runId"> & { readonly id: number }>(
       connection,
-      `SELECT id, run_id AS "runId", epoch, owner, seq, status, finished_at AS "finishedAt", wake_at AS "wakeAt",
+      `SELECT id, run_id AS "runId", epoch, seq, status, finished_at AS "finishedAt", wake_at AS "wakeAt",
           recoveries, quarantined
         FROM heddle.runs WHERE run_id = ANY($1::text[]) ORDER BY id FOR UPDATE`,
       [runs.map(({ runId }) => PostgresText.encode(runId))]
     ),
     // an encoded id is one
-    (found) => new Map(found.map((row) => [PostgresText.decode(row.runId) as RunId, row]))
+    (found) => new Map(found.map((row) => [PostgresText.decode(row.runId) as RunId, { id: row.id, row }]))
   )
 
 /**
@@ -140,7 +126,7 @@ export const heartbeat = (
   now: number
 ): Effect.Effect<ReadonlyArray<RunId>, SqlError> =>
   Effect.map(
-    select<Pick<Known, "runId">>(
+    select<Pick<RunRow, "runId">>(
       connection,
       `WITH driven AS (SELECT id COLLATE "C" AS run_id, epoch FROM unnest($1::text[], $2::bigint[]) AS driven (id, epoch)),
         held AS (
@@ -163,7 +149,7 @@ export const heartbeat = (
 
 export const release = (
   connection: Connection,
-  { epoch, failed, runId }: { readonly runId: RunId; readonly epoch: number; readonly failed?: boolean | undefined }
+  { epoch, failed, runId }: Parameters<RunStore["Type"]["release"]>[0]
 ): Effect.Effect<void, SqlError> =>
   Effect.asVoid(
     connection.executeRaw(
@@ -221,12 +207,7 @@ const dueRuns = ["status = 'running'", "status = 'suspended' AND wake_at <= $4"]
 export const due = (
   connection: Connection,
   time: Time,
-  request: {
-    readonly fingerprints: ReadonlyArray<string>
-    readonly now: number
-    readonly expiredBefore: number
-    readonly limit: number
-  }
+  request: Parameters<RunStore["Type"]["due"]>[0]
 ): Effect.Effect<Due, SqlError> =>
   Effect.gen(function* () {
     const fingerprints = Array.from(new Set(request.fingerprints), PostgresText.encode)
@@ -255,14 +236,8 @@ export const due = (
 
 export const list = (
   connection: Connection,
-  filter: {
-    readonly status?: RunStatus | undefined
-    readonly dag?: string | undefined
-    readonly limit: number
-    readonly before?: { readonly createdAt: number; readonly runId: RunId } | undefined
-  }
+  { before, dag, limit, status }: Parameters<RunStore["Type"]["list"]>[0]
 ): Effect.Effect<ReadonlyArray<RunRow>, SqlError> => {
-  const { before, dag, limit, status } = filter
   const values: Array<unknown> = []
   const given = (value: unknown): string => `$${values.push(value)}`
   const conditions: Array<string> = []

@@ -5,23 +5,11 @@ import type { Connection } from "@effect/sql/SqlConnection"
 import type { SqlError } from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
 import type { RunId } from "../../model/RunId.js"
-import type { RunStatus } from "../../model/Transition.js"
-import type { Due, RunRow } from "../RunStore.js"
+import type { Due, RunRow, RunStore } from "../RunStore.js"
+import type { Known, KnownRow } from "./Changes.js"
 import * as SqliteRows from "./SqliteRows.js"
 
-/** A run as far as a commit must know it. Changed within one transaction, so that it stays what the row becomes. */
-export interface Known {
-  readonly id: number
-  readonly runId: RunId
-  readonly epoch: number
-  readonly owner: string
-  seq: number
-  status: RunStatus
-  finishedAt: number | null
-  wakeAt: number | null
-  recoveries: number
-  quarantined: boolean
-}
+interface OwnedRow extends KnownRow, Pick<RunRow, "owner"> {}
 
 /** The rows of our own STRICT tables have the types that their columns declare, so `select` may name them. */
 export const select = <Row>(
@@ -59,16 +47,16 @@ export const byId = (connection: Connection, runId: RunId): Effect.Effect<RunRow
 export const known = (
   connection: Connection,
   runs: ReadonlyArray<{ readonly runId: RunId }>
-): Effect.Effect<ReadonlyMap<RunId, Known>, SqlError> =>
+): Effect.Effect<ReadonlyMap<RunId, Known<OwnedRow>>, SqlError> =>
   Effect.map(
-    selectRuns<Known>(
+    selectRuns<OwnedRow & { readonly id: number; readonly runId: RunId }>(
       connection,
       `SELECT id, run_id AS runId, epoch, owner, seq, status, finished_at AS finishedAt, wake_at AS wakeAt,
           recoveries, quarantined
         FROM runs WHERE run_id IN (SELECT value FROM json_each(?))`,
       [JSON.stringify(runs.map(({ runId }) => runId))]
     ),
-    (rows) => new Map(rows.map((row) => [row.runId, row]))
+    (rows) => new Map(rows.map((row) => [row.runId, { id: row.id, row }]))
   )
 
 const updates = SqliteRows.make(
@@ -83,14 +71,14 @@ const updates = SqliteRows.make(
 export const update = (connection: Connection, runs: ReadonlySet<Known>): Effect.Effect<void, SqlError> =>
   updates(
     connection,
-    Array.from(runs).flatMap((run) => [
-      run.id,
-      run.seq,
-      run.status,
-      run.finishedAt,
-      run.wakeAt,
-      run.recoveries,
-      run.quarantined ? 1 : 0
+    Array.from(runs).flatMap(({ id, row }) => [
+      id,
+      row.seq,
+      row.status,
+      row.finishedAt,
+      row.wakeAt,
+      row.recoveries,
+      row.quarantined ? 1 : 0
     ])
   )
 
@@ -140,12 +128,7 @@ const dueRuns = ["status = 'running'", "status = 'suspended' AND wake_at <= ?"].
 /** Two statements: they must see the same moment. */
 export const due = (
   connection: Connection,
-  request: {
-    readonly fingerprints: ReadonlyArray<string>
-    readonly now: number
-    readonly expiredBefore: number
-    readonly limit: number
-  }
+  request: Parameters<RunStore["Type"]["due"]>[0]
 ): Effect.Effect<Due, SqlError> =>
   Effect.gen(function* () {
     const fingerprints = JSON.stringify(request.fingerprints)
@@ -174,14 +157,8 @@ export const due = (
 
 export const list = (
   connection: Connection,
-  filter: {
-    readonly status?: RunStatus | undefined
-    readonly dag?: string | undefined
-    readonly limit: number
-    readonly before?: { readonly createdAt: number; readonly runId: RunId } | undefined
-  }
+  { before, dag, limit, status }: Parameters<RunStore["Type"]["list"]>[0]
 ): Effect.Effect<ReadonlyArray<RunRow>, SqlError> => {
-  const { before, dag, limit, status } = filter
   const conditions = [
     ...(dag === undefined ? [] : ["dag = ?"]),
     ...(status === undefined ? [] : ["status = ?"]),

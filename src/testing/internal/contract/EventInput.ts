@@ -124,6 +124,9 @@ export const checks = Check.group("texts and numbers", {
     yield* equal(stored?.payload === big, true, "the payload is as it was")
     const row = yield* store.state("a")
     yield* equal(Option.isSome(row) && row.value.state === big, true, "the state is as it was")
+    yield* store.keepSnapshot({ ...state, at: 0 })
+    const snapshot = yield* store.snapshot("a", { sequence: 1 })
+    yield* equal(Option.isSome(snapshot) && snapshot.value.state === big, true, "the snapshot is as it was")
     yield* equal(yield* store.append({ aggregateId: "a", expected: 0, events }), added(1, 1, true))
   }),
 

@@ -2,6 +2,8 @@
  * What the checks of an `EventStore` have in common.
  */
 import * as Chunk from "effect/Chunk"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import type { StoreError } from "../../../model/StoreError.js"
@@ -98,13 +100,20 @@ export const refused = (operation: string, shown: string, call: Effect.Effect<un
     yield* isTrue(error.left.message.length < 1000, "the message is short enough to be read")
   })
 
+/** How long is waited for what has to come. */
+export class Patience extends Context.Reference<Patience>()("heddle/testing/Patience", {
+  defaultValue: (): Duration.Duration => Duration.seconds(15)
+}) {}
+
 /** What is awaited in real time, and not forever. */
 export const within = <A, E, R>(what: string, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E | Mismatch, R> =>
-  at(1000)(
-    Effect.timeoutFail(effect, {
-      duration: "15 seconds",
-      onTimeout: () => new Mismatch({ message: `${what} has not come`, expected: what, actual: undefined })
-    })
+  Effect.flatMap(Patience, (duration) =>
+    at(1000)(
+      Effect.timeoutFail(effect, {
+        duration,
+        onTimeout: () => new Mismatch({ message: `${what} has not come`, expected: what, actual: undefined })
+      })
+    )
   )
 
 /** The next events of a subscription. */

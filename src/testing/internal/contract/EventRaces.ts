@@ -5,15 +5,39 @@ import * as Array from "effect/Array"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
-import { EventStore } from "../../../store/EventStore.js"
+import type { StoreError } from "../../../model/StoreError.js"
+import { EventStore, type StoredEvent } from "../../../store/EventStore.js"
 import * as Check from "./Check.js"
 import { append, type Checked, event, eventsOf, everything, has, idsOf, next, stateRow } from "./EventLog.js"
-import { equal, isTrue, sameMembers } from "./Expect.js"
+import { equal, isTrue, type Mismatch, sameMembers } from "./Expect.js"
 import { at } from "./Moment.js"
 
 // Who waits for a lock does so in real time, under any clock of a test.
 const together = <A, E, R>(calls: ReadonlyArray<Effect.Effect<A, E, R>>): Effect.Effect<globalThis.Array<A>, E, R> =>
   at(1000)(Effect.all(calls, { concurrency: "unbounded" }))
+
+const rowsOf = (round: number) => Array.makeBy(10, (i) => stateRow(`a${i}`, 1, { state: String(round) }))
+
+/** Ten aggregates for states that are put together. */
+const ten = Effect.forEach(rowsOf(0), ({ aggregateId }) => append(aggregateId, 0, `of ${aggregateId}`))
+
+/** Twelve more events of one aggregate, which can be deleted; their round begins with 1. */
+const twelve = (round: number) =>
+  Effect.gen(function* () {
+    const store = yield* EventStore
+    yield* append("b", 12 * (round - 1), ...Array.makeBy(12, (i) => `${round} ${i}`))
+    yield* store.keepSnapshot({ ...stateRow("b", 12 * round), at: 0 })
+  })
+
+/** All states of a round or none, and the events of a round or none. */
+const areWhole = Effect.gen(function* () {
+  const store = yield* EventStore
+  const states = yield* store.states({ limit: 99 })
+  yield* equal(states, states.length === 0 ? [] : rowsOf(Number(states[0]?.state)), "the states of a round")
+  const left = (yield* store.read("b", { limit: 99 })).map(({ sequence }) => sequence)
+  const round = Math.ceil((left[0] ?? 0) / 12)
+  yield* equal(left, round === 0 ? [] : Array.range(12 * round - 11, 12 * round), "the events of a round")
+})
 
 export const checks = Check.group("at the same time", {
   "one append wins of those that expect the same version": Effect.gen(function* () {
@@ -82,19 +106,109 @@ export const checks = Check.group("at the same time", {
     }
   }),
 
+  "an append is seen as a whole, with its state, and who goes on reading misses none": Effect.gen(function* () {
+    const store = yield* EventStore
+    const ids = ["a", "b", "c"]
+    let appending = ids.length
+    const append = (aggregateId: string) =>
+      Effect.forEach(Array.range(1, 10), (i) =>
+        Effect.zipRight(
+          Effect.yieldNow(),
+          store.append({
+            aggregateId,
+            expected: "any",
+            events: Array.makeBy(3, (j) => event(`${aggregateId} ${i} ${j}`)),
+            state: stateRow(aggregateId, 3 * i)
+          })
+        )
+      ).pipe(Effect.ensuring(Effect.sync(() => appending--)))
+    const seen: globalThis.Array<StoredEvent> = []
+    const goOn = Effect.gen(function* () {
+      const page = yield* store.readAll({ after: seen[seen.length - 1]?.position ?? 0, limit: 7 })
+      seen.push(...page)
+      return page.length > 0
+    })
+    const look = Effect.gen(function* () {
+      const version = yield* store.version("a")
+      const state = Option.match(yield* store.state("a"), { onNone: () => 0, onSome: ({ sequence }) => sequence })
+      const events = (yield* eventsOf("a")).length
+      yield* isTrue(
+        version % 3 === 0 && events % 3 === 0,
+        `all of an append or none: ${version}, then ${events} events`
+      )
+      yield* isTrue(
+        version <= state && state <= events,
+        `version ${version}, then state ${state}, then ${events} events`
+      )
+    })
+    const looking = Effect.zipRight(look, Effect.zipRight(goOn, Effect.yieldNow())).pipe(
+      Effect.repeat({ while: () => appending > 0 })
+    )
+    yield* together<unknown, Mismatch | StoreError, EventStore>([...ids.map(append), looking])
+    yield* Effect.repeat(goOn, { while: (more) => more })
+    yield* equal(seen.length, 90)
+    yield* equal(seen, yield* everything, "what was read page by page")
+  }),
+
   "states that are put do not replace those of later appends": Effect.gen(function* () {
     const store = yield* EventStore
     const appending = Effect.forEach(Array.range(1, 20), (i) =>
-      store.append({ aggregateId: "a", expected: i - 1, events: [event(`e${i}`)], state: stateRow("a", i) })
+      Effect.zipRight(
+        Effect.yieldNow(),
+        store.append({ aggregateId: "a", expected: i - 1, events: [event(`e${i}`)], state: stateRow("a", i) })
+      )
     )
-    const putting = Effect.repeatN(
-      Effect.flatMap(store.version("a"), (version) =>
-        version === 0 ? Effect.void : Effect.zipRight(Effect.yieldNow(), store.putStates([stateRow("a", version)]))
-      ),
-      15
-    )
-    yield* together<unknown, unknown, never>([appending, putting, putting]).pipe(Effect.orDie)
+    let turns = 0
+    const putting = Effect.gen(function* () {
+      const version = yield* store.version("a")
+      if (turns++ % 2 === 0) yield* Effect.yieldNow()
+      if (version > 0) yield* store.putStates([stateRow("a", version)])
+      const before = yield* store.version("a")
+      const state = Option.match(yield* store.state("a"), { onNone: () => 0, onSome: ({ sequence }) => sequence })
+      yield* isTrue(state >= before, `the version ${before}, and then the state after ${state}`)
+    })
+    const often = Effect.repeatN(putting, 15)
+    yield* together<unknown, Mismatch | StoreError, never>([appending, often, often])
     yield* equal(yield* store.state("a"), Option.some(stateRow("a", 20)))
+  }),
+
+  "states that are put or dropped, and events that are deleted, are seen as a whole": Effect.gen(function* () {
+    const store = yield* EventStore
+    yield* ten
+    let isOver = false
+    const changing = Effect.gen(function* () {
+      for (const round of Array.range(1, 12)) {
+        yield* store.putStates(rowsOf(round))
+        yield* twelve(round)
+        yield* Effect.repeatN(Effect.yieldNow(), round % 3)
+        yield* equal(yield* store.prune({ aggregateId: "b", upTo: 12 * round }), 12)
+        if (round % 2 === 0) yield* equal(yield* store.dropStates("a"), 10)
+        yield* Effect.yieldNow()
+      }
+    }).pipe(Effect.ensuring(Effect.sync(() => (isOver = true))))
+    const looking = Effect.zipRight(areWhole, Effect.yieldNow()).pipe(Effect.repeat({ until: () => isOver }))
+    yield* together<unknown, Mismatch | StoreError, EventStore>([changing, looking, looking])
+    yield* equal(yield* store.states({ limit: 99 }), [])
+    yield* equal(yield* eventsOf("b"), [])
+  }),
+
+  "an interrupted change of states, or deletion, has taken place or not": Effect.gen(function* () {
+    const store = yield* EventStore
+    yield* ten
+    for (const round of Array.range(1, 12)) {
+      yield* twelve(round)
+      const prune = store.prune({ aggregateId: "b", upTo: 12 * round })
+      for (const change of [store.putStates(rowsOf(round)), store.dropStates("a"), prune]) {
+        const fiber = yield* Effect.fork(at(1000)(change))
+        yield* Effect.repeatN(Effect.yieldNow(), round % 6)
+        yield* Fiber.interrupt(fiber)
+        yield* areWhole
+      }
+      yield* prune
+      yield* equal(yield* eventsOf("b"), [])
+      yield* store.putStates(rowsOf(round))
+      yield* equal(yield* store.states({ limit: 99 }), rowsOf(round))
+    }
   }),
 
   "an interrupted append has taken place or not, and can be repeated": Effect.gen(function* () {

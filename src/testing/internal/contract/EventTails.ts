@@ -2,6 +2,7 @@
  * Subscriptions: what was appended before, and then what is.
  */
 import * as Array from "effect/Array"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -78,6 +79,25 @@ export const checks = Check.group("subscribe", {
     for (let i = 0; i < 60; i += 3) yield* append(`a${i % 4}`, "any", ...ids(i, i + 2))
     const expected = yield* everything
     for (const fiber of fibers) yield* equal(yield* Fiber.join(fiber), expected)
+  }),
+
+  "who is slow holds up nobody, and misses nothing": Effect.gen(function* () {
+    const store = yield* EventStore
+    yield* append("a", "any", "e1")
+    const isTaken = yield* Deferred.make<void>()
+    const goOn = yield* Deferred.make<void>()
+    const slow = yield* store.subscribe().pipe(
+      Stream.tap(() => Effect.zipRight(Deferred.succeed(isTaken, void 0), Deferred.await(goOn))),
+      (events) => Effect.fork(next(events, 300))
+    )
+    yield* within("the first event", Deferred.await(isTaken))
+    const appending = Effect.forEach(ids(2, 300), (id, i) => append(`a${i % 3}`, "any", id))
+    yield* within("the end of the appends", appending)
+    const all = yield* everything
+    yield* equal(idsOf(all), ids(1, 300))
+    yield* equal(yield* next(store.subscribe(), 300), all)
+    yield* Deferred.succeed(goOn, void 0)
+    yield* equal(yield* Fiber.join(slow), all)
   }),
 
   "goes on where another one was interrupted": Effect.gen(function* () {

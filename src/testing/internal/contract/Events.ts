@@ -94,6 +94,7 @@ export const checks = [
       const ids = Array.from({ length: 600 }, (_, i) => `e${i}`)
       yield* equal(yield* append("a", "noStream", ...ids), added(1, 600))
       yield* has("a", ...ids)
+      yield* equal(idsOf(yield* everything), ids)
       yield* equal(yield* append("a", "any", ...ids), added(1, 600, true))
     }),
 
@@ -109,14 +110,18 @@ export const checks = [
             yield* isTrue(page.length <= limit, "no more than were asked for")
             own.push(...idsOf(page))
             if (page.length === 0) break
-            after = page[page.length - 1]!.sequence
+            const last = page[page.length - 1]!.sequence
+            yield* isTrue(last > after, `what is read after ${after} ends with ${last}`)
+            after = last
           }
           for (let after = 0; ;) {
             const page = yield* store.readAll({ after, limit })
             yield* isTrue(page.length <= limit, "no more than were asked for")
             all.push(...idsOf(page))
             if (page.length === 0) break
-            after = page[page.length - 1]!.position
+            const last = page[page.length - 1]!.position
+            yield* isTrue(last > after, `what is read of all after ${after} ends with ${last}`)
+            after = last
           }
           yield* equal(own, ["e1", "e2", "e4", "e5", "e7"])
           yield* equal(all, ["e1", "e2", "e3", "e4", "e5", "e6", "e7"])
@@ -141,7 +146,7 @@ export const checks = [
         for (;;) {
           const page = yield* store.aggregates({ after: listed[listed.length - 1], limit })
           listed.push(...page)
-          if (page.length < limit) break
+          if (page.length < limit || listed.length > ids.length) break
         }
         yield* equal(listed, ids, `in pages of ${limit}`)
       }

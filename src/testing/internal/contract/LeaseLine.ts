@@ -47,7 +47,7 @@ export const checks = Check.group("waiting in line", {
       yield* at(1001)(held(next, { ...lease, remaining: 99 }))
       yield* equal(yield* at(1001)(store.release(lease)), true)
       for (const holder of ["a", "b", "c", "other", "one"]) {
-        if (holder === next) break
+        if (holder === next) continue
         yield* at(1001)(held(holder, undefined))
       }
       const before = lease
@@ -75,6 +75,10 @@ export const checks = Check.group("waiting in line", {
 
   "who acquires it waits no longer": Effect.gen(function* () {
     const store = yield* LeaseStore
+    yield* at(1000)(wait("a"))
+    for (const holder of ["a", "c"]) {
+      yield* equal(yield* at(1000)(store.release(yield* at(1000)(acquired(holder)))), true)
+    }
     const first = yield* at(1000)(wait("a"))
     const second = yield* at(1000)(wait("b"))
     const lease = yield* at(1000)(acquired("a"))
@@ -135,6 +139,7 @@ export const checks = Check.group("waiting in line", {
   "a line is there before the first lease, and after it was forgotten": Effect.gen(function* () {
     const store = yield* LeaseStore
     yield* at(1000)(wait("a"))
+    yield* at(1000)(held("c", undefined))
     const lease = yield* at(1000)(acquired("a"))
     yield* at(1000)(wait("b"))
     yield* equal(yield* at(1000)(store.release({ ...lease, forget: true })), true)

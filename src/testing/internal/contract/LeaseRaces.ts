@@ -5,9 +5,10 @@ import * as Array from "effect/Array"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
+import type { StoreError } from "../../../model/StoreError.js"
 import { type LeaseRow, LeaseStore } from "../../../store/LeaseStore.js"
 import * as Check from "./Check.js"
-import { equal, isTrue } from "./Expect.js"
+import { equal, isTrue, type Mismatch } from "./Expect.js"
 import { acquired, is, ttl } from "./Leases.js"
 import { at } from "./Moment.js"
 
@@ -50,7 +51,7 @@ export const checks = Check.group("at the same time", {
     const store = yield* LeaseStore
     const tokens: Array<number> = []
     let holders = 0
-    const hold = (holder: string): Effect.Effect<void, unknown> =>
+    const hold = (holder: string): Effect.Effect<void, Mismatch | StoreError> =>
       Effect.gen(function* () {
         const answer = yield* store.acquire({ resource: "r", holder, ttl })
         if (answer._tag === "Held") return yield* Effect.zipRight(Effect.yieldNow(), hold(holder))
@@ -61,7 +62,7 @@ export const checks = Check.group("at the same time", {
         yield* equal(others, 0, "how many others hold it")
         yield* equal(yield* store.release(answer.lease), true)
       })
-    yield* Effect.orDie(together(Array.makeBy(5, (i) => Effect.repeatN(hold(`h${i}`), 3))))
+    yield* together(Array.makeBy(5, (i) => Effect.repeatN(hold(`h${i}`), 3)))
     yield* equal(
       tokens,
       [...new Set(tokens)].sort((a, b) => a - b),
