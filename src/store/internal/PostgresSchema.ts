@@ -4,13 +4,15 @@
 import { SqlError } from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
 import { StoreError } from "../../model/StoreError.js"
+import * as PostgresFlowTables from "./PostgresFlowTables.js"
 import * as PostgresRunTables from "./PostgresRunTables.js"
 import type { Result, Session } from "./PostgresSession.js"
 import * as PostgresTables from "./PostgresTables.js"
 
 /** Step n takes a schema, whose name is quoted, from version n to n + 1. A step that was released is never changed. */
 export const migrations: ReadonlyArray<(schema: string) => ReadonlyArray<string>> = [
-  (schema) => [...PostgresRunTables.step1(schema), ...PostgresTables.step1(schema)]
+  (schema) => [...PostgresRunTables.step1(schema), ...PostgresTables.step1(schema)],
+  PostgresFlowTables.step2
 ]
 
 type Failure = SqlError | StoreError

@@ -28,6 +28,7 @@ export const applicationId = 0x4864646c
  *   one. `lease_waiters` are those who wait in line.
  * - Events keep their number when others are deleted: `position` is AUTOINCREMENT, and the last sequence of an aggregate is
  *   its `version`, also when none of its events is left.
+ * - A row of `flows` stays when its flow was removed (then its text is null): its revisions go on.
  * - Tables with large texts have a rowid, and their last column is the text.
  * - The views are for people. Their text must be one that the SQLite of an older tool can parse, for one that it can't
  *   makes all of the file unreadable to it.
@@ -220,5 +221,31 @@ export const migrations: ReadonlyArray<ReadonlyArray<string>> = [
       value TEXT NOT NULL
     ) STRICT`,
     "CREATE UNIQUE INDEX run_snapshots_by_run ON run_snapshots (run, seq)"
+  ],
+  [
+    `CREATE TABLE flows (
+      name TEXT NOT NULL,
+      version TEXT NOT NULL,
+      fingerprint TEXT NOT NULL,
+      status TEXT NOT NULL,
+      revision INTEGER NOT NULL,
+      text TEXT
+    ) STRICT`,
+    "CREATE UNIQUE INDEX flows_by_name ON flows (name, version)",
+    "CREATE INDEX flows_by_fingerprint ON flows (fingerprint, name, version)",
+    `CREATE TABLE flow_log (
+      position INTEGER PRIMARY KEY AUTOINCREMENT,
+      name TEXT NOT NULL,
+      version TEXT NOT NULL,
+      fingerprint TEXT NOT NULL,
+      status TEXT NOT NULL,
+      revision INTEGER NOT NULL,
+      at REAL NOT NULL,
+      actor TEXT NOT NULL,
+      reason TEXT NOT NULL,
+      action TEXT NOT NULL,
+      text TEXT
+    ) STRICT`,
+    "CREATE INDEX flow_log_by_name ON flow_log (name, position)"
   ]
 ]
