@@ -53,6 +53,7 @@ export interface ModuleState {
  * One run. `modules` holds, by path, those that have left `pending`; `total` counts all of the Dag, without those inside
  * of child Dags. `seq` is the number of the latest transition that is in it.
  *
+ * - `version`: of the flow that the Dag is, where that is known
  * - `startedAt`: when it was created or, once it had ended, resumed; `until`: when a suspended run goes on by itself
  * - `shared`: the shared cells that were changed, as JSON values, by path
  *
@@ -64,6 +65,7 @@ export interface RunSnapshot {
   readonly runId: RunId
   readonly dag: string
   readonly fingerprint: string
+  readonly version?: string
   readonly status: RunStatus
   readonly epoch: number
   readonly seq: number
@@ -87,6 +89,7 @@ export const make = (run: {
   readonly runId: RunId
   readonly dag: string
   readonly fingerprint: string
+  readonly version?: string | null | undefined
   readonly total: number
   readonly startedAt: number
 }): RunSnapshot => ({
@@ -94,6 +97,7 @@ export const make = (run: {
   runId: run.runId,
   dag: run.dag,
   fingerprint: run.fingerprint,
+  ...(typeof run.version === "string" ? { version: run.version } : undefined),
   total: run.total,
   startedAt: run.startedAt,
   status: "running",

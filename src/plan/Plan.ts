@@ -67,13 +67,14 @@ export interface PlannedModule {
  *   `orders/:/approval`
  * - `limits`: the limits that modules are under, each once, with the path of the first such module
  * - `fingerprint`: of the whole Dag: its name and `version`, its outputs, the cells of its groups and the fingerprints of
- *   all its modules
+ *   all its modules; `version`: the Dag's own
  *
  * @since 0.1.0
  * @category models
  */
 export interface Plan {
   readonly dag: string
+  readonly version: string | undefined
   readonly fingerprint: string
   readonly modules: ReadonlyArray<PlannedModule>
   readonly index: ReadonlyMap<string, number>
@@ -147,6 +148,7 @@ const compile = (dag: Dag.Any): Either.Either<Plan, PlanInvalid> => {
   return Either.right(
     Object.freeze({
       dag: dag.name,
+      version: dag.version,
       fingerprint: ModuleFingerprint.hash({
         name: dag.name,
         version: ModuleFingerprint.version(dag.version),

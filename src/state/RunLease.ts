@@ -57,7 +57,7 @@ export class RunLease extends Context.Tag("heddle/state/RunLease")<
   {
     /**
      * Creates a run and holds it; when the id is taken, gives what is stored under it. `signals` is the JSON of the paths
-     * of its signals; with a `seed` it begins with what another run has done.
+     * of its signals, `version` that of the flow that the Dag is; with a `seed` it begins with what another run has done.
      *
      * **Interruption**: the run was created and let go of, so that anyone may claim it at once, or was not created.
      */
@@ -65,6 +65,7 @@ export class RunLease extends Context.Tag("heddle/state/RunLease")<
       readonly runId: RunId
       readonly dag: string
       readonly fingerprint: string
+      readonly version?: string | null | undefined
       readonly total: number
       readonly input: string
       readonly policy: string
@@ -85,6 +86,7 @@ export class RunLease extends Context.Tag("heddle/state/RunLease")<
       readonly runId: RunId
       readonly dag: string
       readonly fingerprint: string
+      readonly version?: string | null | undefined
       readonly total: number
       readonly input: string
       readonly policy: string
@@ -284,6 +286,7 @@ const make = Effect.fnUntraced(function* (
           if (opened._tag === "Exists") return opened
           const row: RunRow = {
             ...run,
+            version: run.version ?? null,
             owner,
             createdAt,
             status: "running",

@@ -59,6 +59,7 @@ export interface RunFilter {
 /**
  * A run in a list. Times are milliseconds since the epoch.
  *
+ * - `version`: of the flow that the Dag is, where that is known
  * - `startedAt`: when it was created or, once it had ended, resumed
  * - `wakeAt`: of a suspended run: when it is due, 0 for at once
  * - `owner`: who drives an unfinished run, empty when nobody does; `heartbeatAt`: when that was last confirmed
@@ -72,6 +73,7 @@ export interface RunSummary {
   readonly runId: RunId
   readonly dag: string
   readonly fingerprint: string
+  readonly version?: string
   readonly status: RunStatus
   readonly total: number
   readonly createdAt: number
@@ -194,6 +196,7 @@ const summaryOf = (row: RunRow): RunSummary => ({
   runId: row.runId,
   dag: row.dag,
   fingerprint: row.fingerprint,
+  ...(row.version === null ? undefined : { version: row.version }),
   status: row.status,
   total: row.total,
   createdAt: row.createdAt,

@@ -15,7 +15,7 @@ import type { RunStatus, SkipReason, Transition } from "../model/Transition.js"
  * - `owner`: who drives it, empty when it was let go; `heartbeatAt`: when that was last confirmed, 0 when it was let go.
  *   Of a run that has ended: who drove it last
  * - `seq`: the number of the latest transition
- * - `total`: how many modules the Dag has
+ * - `total`: how many modules the Dag has; `version`: which version of its flow it is, null where that is not known
  * - `signals`: JSON of the list of paths at which the Dag has signals; the index of an item is written `:`, as in
  *   `orders/:/approval`
  * - `startedAt`: `createdAt` or, once it had ended, when it was resumed
@@ -30,6 +30,7 @@ export interface RunRow {
   readonly runId: RunId
   readonly dag: string
   readonly fingerprint: string
+  readonly version: string | null
   readonly total: number
   readonly input: string
   readonly policy: string

@@ -114,6 +114,7 @@ export class RunStore extends Context.Tag("heddle/store/RunStore")<
       readonly runId: RunId
       readonly dag: string
       readonly fingerprint: string
+      readonly version?: string | null | undefined
       readonly total: number
       readonly input: string
       readonly policy: string

@@ -56,13 +56,14 @@ const make = (database: SqliteDatabase.SqliteDatabase, spillBytes: number): RunS
           const [created] = yield* SqliteRuns.select<{ readonly id: number }>(
             connection,
             `INSERT INTO runs
-              (run_id, dag, fingerprint, total, status, epoch, owner, heartbeat_at, seq, created_at, finished_at)
-              VALUES (?, ?, ?, ?, 'running', ?, ?, ?, ?, ?, NULL)
+              (run_id, dag, fingerprint, version, total, status, epoch, owner, heartbeat_at, seq, created_at, finished_at)
+              VALUES (?, ?, ?, ?, ?, 'running', ?, ?, ?, ?, ?, NULL)
               ON CONFLICT (run_id) DO NOTHING RETURNING id`,
             [
               run.runId,
               run.dag,
               run.fingerprint,
+              run.version ?? null,
               run.total,
               run.epoch ?? 1,
               run.owner,

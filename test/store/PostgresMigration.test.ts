@@ -31,6 +31,30 @@ withPostgres((url) => {
       })
     )
 
+    it.scoped("are taken to the present version, with what they hold", () =>
+      Effect.gen(function* () {
+        const schema = yield* PostgresSchema.freshSchema(url)
+        yield* PostgresSchema.execute(
+          url,
+          `CREATE SCHEMA "${schema}"`,
+          `CREATE TABLE "${schema}".heddle_meta (version bigint NOT NULL)`,
+          `INSERT INTO "${schema}".heddle_meta VALUES (1)`,
+          ...migrations[0]!(`"${schema}"`),
+          `INSERT INTO "${schema}".runs
+              (run_id, dag, fingerprint, total, status, epoch, owner, heartbeat_at, seq, created_at)
+            VALUES ('old', 'd', 'f1', 2, 'running', 1, '', 0, 0, 1000)`
+        )
+        yield* open(schema)
+        assert.deepStrictEqual(yield* PostgresSchema.execute(url, `SELECT * FROM "${schema}".heddle_meta`), [
+          { version: String(migrations.length) }
+        ])
+        assert.deepStrictEqual(
+          yield* PostgresSchema.execute(url, `SELECT run_id, fingerprint, version FROM "${schema}".runs`),
+          [{ run_id: "old", fingerprint: "f1", version: null }]
+        )
+      })
+    )
+
     it.scoped("are left as they are when a later release has written them", () =>
       Effect.gen(function* () {
         const schema = yield* PostgresSchema.freshSchema(url)

@@ -130,6 +130,7 @@ describe("SqliteSchema", () => {
         runId: runId("cut off"),
         dag: "d",
         fingerprint: "f1",
+        version: null,
         total: 2,
         input: '{"a":1}',
         policy: "{}",

@@ -92,6 +92,16 @@ export const faults: ReadonlyArray<{
     found: ["open with a seed: begins with its modules, items, shared cells and transitions"]
   },
   {
+    fault: "forgets the version",
+    change: (store) => ({ open: ({ version: _, ...run }) => store.open(run) }),
+    found: ["open: creates a run", "open: keeps the version"]
+  },
+  {
+    fault: "takes an empty version for none",
+    change: row(({ version }) => ({ version: version || null })),
+    found: ["open: keeps the version"]
+  },
+  {
     fault: "has whole numbers as times",
     change: (store) => ({ open: (run) => store.open({ ...run, createdAt: Math.floor(run.createdAt) }) }),
     found: ["open: keeps large inputs, long ids and fractions of times"]

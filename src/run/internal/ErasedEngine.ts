@@ -82,12 +82,14 @@ export const make = Effect.fnUntraced(function* (engine: EngineOptions<ReadonlyA
   const rowOf = (
     { dag, fingerprint, modules, signals }: Plan.Plan,
     runId: RunId,
+    version: string | undefined,
     input: string,
     policy: RunPolicy
   ) => ({
     runId,
     dag,
     fingerprint,
+    version,
     total: modules.length,
     input,
     policy: JSON.stringify(policy),
@@ -122,9 +124,11 @@ export const make = Effect.fnUntraced(function* (engine: EngineOptions<ReadonlyA
         Effect.gen(function* () {
           const startedAt = yield* Clock.currentTimeMillis
           const run = { plan, input, policy, entry, isWatched }
-          if (policy.durability === "memory") return yield* fresh({ ...run, held: undefined }, runId, inputs, startedAt)
-          const opened = yield* lease.open(rowOf(plan, runId, input, policy))
-          if (opened._tag === "Created") return yield* fresh({ ...run, held: opened.held }, runId, inputs, startedAt)
+          if (policy.durability === "memory")
+            return yield* fresh({ ...run, held: undefined }, runId, plan.version, inputs, startedAt)
+          const opened = yield* lease.open(rowOf(plan, runId, plan.version, input, policy))
+          if (opened._tag === "Created")
+            return yield* fresh({ ...run, held: opened.held }, runId, plan.version, inputs, startedAt)
           yield* unlessConflict(opened.run)
           const waits =
             opened.run.status === "suspended" && !(opened.run.wakeAt !== null && opened.run.wakeAt <= startedAt)
@@ -157,7 +161,7 @@ export const make = Effect.fnUntraced(function* (engine: EngineOptions<ReadonlyA
       yield* Policy.checkSubmitted(policy)
       const { text } = yield* Inputs.encode(plan, given, engine.alwaysDecode)
       const runId = options.runId ?? (yield* randomId)
-      const opened = yield* lease.submit(rowOf(plan, runId, text, policy))
+      const opened = yield* lease.submit(rowOf(plan, runId, plan.version, text, policy))
       if (opened._tag === "Exists") yield* conflict(plan, runId, text)(opened.run)
       else if (owned.has(plan.fingerprint)) yield* notify
       return runId
@@ -210,7 +214,7 @@ export const make = Effect.fnUntraced(function* (engine: EngineOptions<ReadonlyA
         () => new RunConflict({ runId: newId, differs: "origin" }),
         (entry) =>
           Effect.gen(function* () {
-            const opened = yield* lease.open({ ...rowOf(plan, newId, run.input, policy), seed })
+            const opened = yield* lease.open({ ...rowOf(plan, newId, plan.version, run.input, policy), seed })
             if (opened._tag === "Exists") return yield* new RunConflict({ runId: newId, differs: "origin" })
             return yield* driveOn(plan, opened.held, entry, restore, { options })
           })

@@ -152,11 +152,12 @@ export const make = (services: Services) => {
   const fresh = (
     begin: Omit<Begin, "snapshot" | "recalled">,
     runId: RunId,
+    version: string | undefined,
     inputs: Inputs.Inputs,
     startedAt: number
   ) => {
     const { dag, fingerprint, modules } = begin.plan
-    const snapshot = RunSnapshot.make({ runId, dag, fingerprint, total: modules.length, startedAt })
+    const snapshot = RunSnapshot.make({ runId, dag, fingerprint, version, total: modules.length, startedAt })
     return drive({ ...begin, snapshot, recalled: Recall.fresh(begin.plan, inputs.values) })
   }
 

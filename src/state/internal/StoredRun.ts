@@ -83,6 +83,7 @@ const snapshotOf = (
   runId: run.runId,
   dag: run.dag,
   fingerprint: run.fingerprint,
+  ...(run.version === null ? undefined : { version: run.version }),
   status: run.status,
   epoch: run.epoch,
   seq: run.seq,

@@ -43,8 +43,8 @@ export const transitions = (store: Store, runId: RunId, after: number): Stream.S
   pages(store, runId, after)
 
 /** As a run was when it was created. */
-const begun = ({ createdAt, dag, fingerprint, runId, total }: RunRow) =>
-  RunSnapshot.make({ runId, dag, fingerprint, total, startedAt: createdAt })
+const begun = ({ createdAt, dag, fingerprint, runId, total, version }: RunRow) =>
+  RunSnapshot.make({ runId, dag, fingerprint, version, total, startedAt: createdAt })
 
 /** The latest state that is kept within the bound, else the first one. */
 const nearest = (store: Store, run: RunRow, bound: { readonly seq?: number; readonly at?: number }) =>

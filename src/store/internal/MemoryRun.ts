@@ -30,6 +30,7 @@ export const make = (run: Parameters<RunStore["Type"]["open"]>[0]): MemoryRun =>
       runId: run.runId,
       dag: run.dag,
       fingerprint: run.fingerprint,
+      version: run.version ?? null,
       total: run.total,
       input: run.input,
       policy: run.policy,

@@ -36,8 +36,8 @@ export const make = (database: PostgresDatabase, options: { readonly isClockGive
             connection,
             `WITH created AS (
                 INSERT INTO heddle.runs
-                  (run_id, dag, fingerprint, total, status, epoch, owner, heartbeat_at, seq, created_at)
-                  VALUES ($1, $2, $3, $4, 'running', $5, $6, ${time.now(9)}, $7, $8)
+                  (run_id, dag, fingerprint, total, status, epoch, owner, heartbeat_at, seq, created_at, version)
+                  VALUES ($1, $2, $3, $4, 'running', $5, $6, ${time.now(9)}, $7, $8, $13)
                   ON CONFLICT (run_id) DO NOTHING RETURNING id
               )
               INSERT INTO heddle.inputs (run, input, policy, signals) SELECT id, $10, $11, $12 FROM created
@@ -54,7 +54,8 @@ export const make = (database: PostgresDatabase, options: { readonly isClockGive
               time.isGiven ? run.createdAt : null,
               PostgresText.encode(run.input),
               PostgresText.encode(run.policy),
-              PostgresText.encode(run.signals)
+              PostgresText.encode(run.signals),
+              PostgresText.encodeNullable(run.version ?? null)
             ]
           )
           if (created !== undefined) {

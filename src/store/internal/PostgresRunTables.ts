@@ -5,6 +5,7 @@
  * - Inputs and policy have a table of their own: the row of a run is rewritten by every commit and stays small.
  * - There are no foreign keys: rows are written only in the transaction that has just locked their run.
  * - Times are float8: milliseconds since the epoch, with the fraction that a clock may give.
+ * - `runs.version` is that of the flow that the run's Dag is; null where nobody said.
  * - `runs.reopened_at` is when a run that had ended was last resumed; null when it never was.
  * - The row of a transition tells its kind by what it has: that of a run has an epoch, that of a module an attempt, that
  *   of an item no attempt but a module, and that of shared cells none of them (and an empty status). `item` is the index
@@ -136,4 +137,9 @@ export const step1 = (schema: string): ReadonlyArray<string> => [
   )`,
   // a key may be long
   `CREATE INDEX dead_letters_by_key ON ${schema}.dead_letters (md5(key))`
+]
+
+/** Those of the third migration. */
+export const step3 = (schema: string): ReadonlyArray<string> => [
+  `ALTER TABLE ${schema}.runs ADD COLUMN version text COLLATE "C"`
 ]

@@ -50,7 +50,7 @@ export const idOfRun = (n: number): string => `(SELECT id FROM heddle.runs WHERE
 
 export const rowLimit = (limit: number): number => Math.max(0, Math.min(Math.floor(limit), Number.MAX_SAFE_INTEGER))
 
-const rows = `SELECT run_id AS "runId", dag, fingerprint, total, input, policy, status, epoch, owner,
+const rows = `SELECT run_id AS "runId", dag, fingerprint, version, total, input, policy, status, epoch, owner,
     heartbeat_at AS "heartbeatAt", seq, signals, created_at AS "createdAt",
     coalesce(reopened_at, created_at) AS "startedAt", finished_at AS "finishedAt", wake_at AS "wakeAt",
     recoveries, quarantined
@@ -62,6 +62,7 @@ const decoded = <Row extends RunRow>(row: Row): Row => ({
   runId: PostgresText.decode(row.runId) as RunId,
   dag: PostgresText.decode(row.dag),
   fingerprint: PostgresText.decode(row.fingerprint),
+  version: PostgresText.decodeNullable(row.version),
   owner: PostgresText.decode(row.owner),
   input: PostgresText.decode(row.input),
   policy: PostgresText.decode(row.policy),

@@ -12,7 +12,8 @@ import * as PostgresTables from "./PostgresTables.js"
 /** Step n takes a schema, whose name is quoted, from version n to n + 1. A step that was released is never changed. */
 export const migrations: ReadonlyArray<(schema: string) => ReadonlyArray<string>> = [
   (schema) => [...PostgresRunTables.step1(schema), ...PostgresTables.step1(schema)],
-  PostgresFlowTables.step2
+  PostgresFlowTables.step2,
+  PostgresRunTables.step3
 ]
 
 type Failure = SqlError | StoreError

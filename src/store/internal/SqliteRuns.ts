@@ -23,7 +23,7 @@ export const idOfRun = "(SELECT id FROM runs WHERE run_id = ?)"
 
 export const rowLimit = (limit: number): number => Math.max(0, Math.min(Math.floor(limit), Number.MAX_SAFE_INTEGER))
 
-const rows = `SELECT run_id AS runId, dag, fingerprint, total, input, policy, status, epoch, owner,
+const rows = `SELECT run_id AS runId, dag, fingerprint, version, total, input, policy, status, epoch, owner,
     heartbeat_at AS heartbeatAt, seq, signals, created_at AS createdAt,
     coalesce(reopened_at, created_at) AS startedAt, finished_at AS finishedAt, wake_at AS wakeAt,
     recoveries, quarantined

@@ -13,6 +13,7 @@ export const applicationId = 0x4864646c
  * - Inputs and policy have a table of their own: the row of a run is rewritten by every commit and stays small.
  * - There are no foreign keys: rows are written only in the transaction that has just read their run.
  * - Times are REAL because a Clock may give fractions; SQLite stores whole ones as integers.
+ * - `runs.version` is that of the flow that the run's Dag is; null where nobody said.
  * - `runs.reopened_at` is when a run that had ended was last resumed; null when it never was.
  * - The row of a transition tells its kind by what it has: that of a run has an epoch, that of a module an attempt, that
  *   of an item no attempt but a module, and that of shared cells none of them (and an empty status). `item` is the index
@@ -247,5 +248,6 @@ export const migrations: ReadonlyArray<ReadonlyArray<string>> = [
       text TEXT
     ) STRICT`,
     "CREATE INDEX flow_log_by_name ON flow_log (name, position)"
-  ]
+  ],
+  ["ALTER TABLE runs ADD COLUMN version TEXT"]
 ]

@@ -20,6 +20,7 @@ import {
   openedRun,
   run,
   runId,
+  sorted,
   step,
   stored
 } from "./Rows.js"
@@ -73,6 +74,24 @@ const open = Check.group("open", {
     const opened = yield* store.open({ ...newRun("a", { dag: "other" }), owner: "two", input: "{}" })
     yield* equal(opened, { _tag: "Exists", run: before })
     yield* equal(yield* run("a"), before)
+  }),
+
+  "keeps the version, or that there is none": Effect.gen(function* () {
+    const store = yield* RunStore
+    for (const [name, version] of [
+      ["a", "2.0.0"],
+      ["b", null],
+      ["c", undefined],
+      ["d", ""]
+    ] as const) {
+      yield* store.open({ ...newRun(name), version })
+      yield* equal((yield* run(name)).version, version ?? null)
+    }
+    const listed = yield* store.list({ limit: 9 })
+    yield* equal(
+      sorted(listed, (row) => row.runId).map(({ version }) => version),
+      ["2.0.0", null, null, ""]
+    )
   }),
 
   "creates once when many ask at once": Effect.gen(function* () {

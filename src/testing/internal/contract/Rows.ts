@@ -28,6 +28,7 @@ export const newRun = (name: string, fields?: { readonly dag?: string; readonly 
   runId: runId(name),
   dag: fields?.dag ?? "checkout",
   fingerprint: "f1",
+  version: "1.2.0-β",
   total: 3,
   input: `{"cart":"${name}"}`,
   policy: `{"name":"${name}"}`,
