@@ -52,6 +52,7 @@ export type * from "./RunOptions.js"
  *
  * - `PlanInvalid`: the Dag is wrong; `UnknownLimit`: a module is under a limit that the engine does not have
  * - `InputInvalid`: the inputs do not fit their schemas
+ * - `FlowRefused`: the engine's `FlowAdmission` does not let it begin, and there is no run of this id; see `force`
  * - `RunConflict`: the id exists with another Dag or other inputs; `RunHeld`: another engine drives the run
  * - `StoredValueInvalid`: what is stored of the run does not decode; `StoreError`: the store failed
  *
@@ -124,6 +125,7 @@ export const execute = <O, I, E, R>(
  * Fails, and nothing is stored, with
  *
  * - `PlanInvalid`: the Dag is wrong; `InputInvalid`: the inputs do not fit their schemas
+ * - `FlowRefused`: the engine's `FlowAdmission` does not let it begin, and there is no run of this id; see `force`
  * - `RunConflict`: the id exists with another Dag or other inputs; `StoreError`: the store failed
  *
  * The limits that its modules name are those of the engine that drives it. A run of durability `memory` cannot be
@@ -188,7 +190,7 @@ export const submit = <O, I, E, R>(
 export const resume = <O, I, E, R>(
   dag: Dag.Dag<O, I, E, R>,
   runId: RunId,
-  options?: Omit<RunOptions, "runId">
+  options?: Omit<RunOptions, "runId" | "force">
 ): Effect.Effect<O, E | RunError | ResumeError, R | Engine> =>
   Effect.flatMap(Engine, (engine) => engine.resume<O, I, E, R>(dag, runId, options))
 
@@ -197,7 +199,7 @@ export const resume = <O, I, E, R>(
  * `from` nor depend on them; everything else runs. Shared cells begin with their first values.
  *
  * The stored run may have ended in any way, be suspended, or be driven by anybody: then what is committed of it counts.
- * It stays as it is. `RunConflict`: the id of the new run is taken, also where its Dag and inputs are the same.
+ * It stays as it is. `RunConflict`: the id of the new run is taken, also where its Dag and inputs are the same. `FlowRefused`: it may not begin.
  *
  * **Interruption**: as for `execute`.
  *
@@ -240,7 +242,7 @@ export const rerun = <O, I, E, R>(
  *
  * The stored run may have ended in any way, be suspended, or be driven by anybody: then what is committed of it counts.
  * It stays as it is. `UnknownSequence`: it has no such transition; `Timeline` shows which it has. `RunConflict`: the id of
- * the new run is taken. `StoredValueInvalid`: what is stored of a completed module does not decode, or is missing.
+ * the new run is taken. `FlowRefused`: it may not begin. `StoredValueInvalid`: what is stored of a completed module does not decode, or is missing.
  *
  * **Interruption**: as for `execute`.
  *

@@ -56,7 +56,7 @@ export class Engine extends Context.Tag("heddle/run/Engine")<
     readonly resume: <O, I, E, R>(
       dag: Dag.Dag<O, I, E, R>,
       runId: RunId,
-      options?: Omit<RunOptions, "runId">
+      options?: Omit<RunOptions, "runId" | "force">
     ) => Effect.Effect<O, E | RunError | ResumeError, R>
     readonly rerun: <O, I, E, R>(
       dag: Dag.Dag<O, I, E, R>,

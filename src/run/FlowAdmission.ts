@@ -12,6 +12,13 @@ import type { StoreError } from "../model/StoreError.js"
  * What an engine asks before it begins a run, where there is somebody to ask: a `FlowRegistry` is one. An engine looks for
  * it when its Layer is built; without one it runs every Dag.
  *
+ * Asked is whoever begins a run: `start`, `execute`, `stream`, `submit`, `rerun` and `fork`, and the orchestrators whose
+ * runs are begun so; also for a run that is not stored. A call for a run that is there already begins none, and is never
+ * refused, and neither is what goes on with a run: resumes, recoveries, signals, cancellations. The run stays what it was
+ * begun as, whatever becomes of its flow and whichever versions there are by then.
+ *
+ * A child Dag is a part of its parent, whose fingerprint has it: nobody is asked about it.
+ *
  * @since 0.1.0
  * @category services
  */

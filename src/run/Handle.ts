@@ -5,6 +5,7 @@
  */
 import type * as Effect from "effect/Effect"
 import type * as Stream from "effect/Stream"
+import type { FlowRefused } from "../model/FlowError.js"
 import type {
   AlreadyDelivered,
   DagChanged,
@@ -48,7 +49,7 @@ export type RunError = RunFailed | RunCancelled | RunTimedOut | RunStopped | Run
  * @category errors
  */
 export type StartError =
-  PlanInvalid | UnknownLimit | InputInvalid | RunConflict | RunHeld | StoredValueInvalid | StoreError
+  PlanInvalid | UnknownLimit | InputInvalid | FlowRefused | RunConflict | RunHeld | StoredValueInvalid | StoreError
 
 /**
  * Why a run could not be submitted. Nothing is stored.
@@ -56,7 +57,7 @@ export type StartError =
  * @since 0.1.0
  * @category errors
  */
-export type SubmitError = PlanInvalid | InputInvalid | RunConflict | StoreError
+export type SubmitError = PlanInvalid | InputInvalid | FlowRefused | RunConflict | StoreError
 
 /**
  * Why a run could not be resumed. Nothing has run.
@@ -74,7 +75,15 @@ export type ResumeError =
  * @category errors
  */
 export type RerunError =
-  PlanInvalid | UnknownLimit | UnknownRun | UnknownModule | RunConflict | DagChanged | StoredValueInvalid | StoreError
+  | PlanInvalid
+  | UnknownLimit
+  | UnknownRun
+  | UnknownModule
+  | FlowRefused
+  | RunConflict
+  | DagChanged
+  | StoredValueInvalid
+  | StoreError
 
 /**
  * Why a run could not be forked. Nothing has run.
@@ -83,7 +92,15 @@ export type RerunError =
  * @category errors
  */
 export type ForkError =
-  PlanInvalid | UnknownLimit | UnknownRun | UnknownSequence | RunConflict | DagChanged | StoredValueInvalid | StoreError
+  | PlanInvalid
+  | UnknownLimit
+  | UnknownRun
+  | UnknownSequence
+  | FlowRefused
+  | RunConflict
+  | DagChanged
+  | StoredValueInvalid
+  | StoreError
 
 /**
  * Why a run could not be cancelled by its id.

@@ -12,6 +12,7 @@ import type { RunPolicy } from "../model/RunPolicy.js"
  * The policy of a run is stored with it: a resume goes on with it, except where its own options say otherwise.
  *
  * - `runId`: a random one when it is left out
+ * - `force`: begins it though the engine's `FlowAdmission` would refuse its Dag; default false. Not stored
  * - `concurrency`: default `unbounded`; `onFailure`: default `failFast`; `durability`: default that of the engine. A run
  *   that is stored stays so: resumed with `memory`, it is `buffered`. A `memory` run knows nothing of the store: it does
  *   not find a stored run of the same id, and it waits where it is instead of being suspended
@@ -24,6 +25,7 @@ import type { RunPolicy } from "../model/RunPolicy.js"
  */
 export interface RunOptions extends Partial<Omit<RunPolicy, "timeout" | "interval">> {
   readonly runId?: RunId
+  readonly force?: boolean
   readonly timeout?: Duration.DurationInput
   readonly interval?: Duration.DurationInput
 }

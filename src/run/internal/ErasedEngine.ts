@@ -11,14 +11,16 @@ import type * as Module from "../../dag/Module.js"
 import { RunConflict, RunFinished, UnknownRun, type DagChanged } from "../../model/RunError.js"
 import { RunId } from "../../model/RunId.js"
 import type { RunPolicy } from "../../model/RunPolicy.js"
+import type { StoreError } from "../../model/StoreError.js"
 import { isEnded, isResumable } from "../../model/Transition.js"
 import * as Plan from "../../plan/Plan.js"
 import { Retention, type Policy as RetentionPolicy } from "../../state/Retention.js"
-import { RunLease, type Seed } from "../../state/RunLease.js"
+import { RunLease, type RunRow, type Seed } from "../../state/RunLease.js"
 import { Signals } from "../../state/Signals.js"
 import { StateWriter } from "../../state/StateWriter.js"
 import { Timeline, type StoredRun } from "../../state/Timeline.js"
 import * as DebugGuard from "../DebugGuard.js"
+import * as Admission from "./Admission.js"
 import type { Options as EngineOptions } from "../EngineOptions.js"
 import type { RunOptions } from "../RunOptions.js"
 import * as Fork from "./Fork.js"
@@ -51,6 +53,7 @@ export const make = Effect.fnUntraced(function* (engine: EngineOptions<ReadonlyA
   const owned = new Map((yield* Effect.forEach(engine.dags, Plan.make)).map((plan) => [plan.fingerprint, plan]))
   const limits = Limits.make(engine.limits)
   const guard = Option.getOrUndefined(yield* DebugGuard.active)
+  const { admit } = yield* Admission.make
   for (const plan of owned.values()) yield* Policy.checkLimits(plan, limits)
   // closing interrupts the runs all at once: their finalizers do not wait for each other
   const scope = yield* Scope.fork(yield* Effect.scope, ExecutionStrategy.parallel)
@@ -102,6 +105,18 @@ export const make = Effect.fnUntraced(function* (engine: EngineOptions<ReadonlyA
   const policyOf = (options: RunOptions) =>
     Policy.of(options, { concurrency: "unbounded", onFailure: "failFast", durability: engine.durability })
 
+  /** The run that an id has, as far as a call for it must know. */
+  const existing = (runId: RunId): Effect.Effect<Option.Option<Existing>, StoreError> =>
+    Effect.map(
+      timeline.get(runId),
+      Option.map(({ input, snapshot: { fingerprint, status, until = null } }) => ({
+        fingerprint,
+        input,
+        status,
+        wakeAt: until
+      }))
+    )
+
   /** The run that an id has is the one that was asked for. */
   const conflict =
     ({ fingerprint }: Plan.Plan, runId: RunId, input: string) =>
@@ -124,21 +139,30 @@ export const make = Effect.fnUntraced(function* (engine: EngineOptions<ReadonlyA
         Effect.gen(function* () {
           const startedAt = yield* Clock.currentTimeMillis
           const run = { plan, input, policy, entry, isWatched }
-          if (policy.durability === "memory")
-            return yield* fresh({ ...run, held: undefined }, runId, plan.version, inputs, startedAt)
-          const opened = yield* lease.open(rowOf(plan, runId, plan.version, input, policy))
-          if (opened._tag === "Created")
-            return yield* fresh({ ...run, held: opened.held }, runId, plan.version, inputs, startedAt)
-          yield* unlessConflict(opened.run)
-          const waits =
-            opened.run.status === "suspended" && !(opened.run.wakeAt !== null && opened.run.wakeAt <= startedAt)
-          if (!isEnded(opened.run.status) && !waits) {
+          const isStored = policy.durability !== "memory"
+          const admitted = yield* restore(
+            admit(plan, options.force, isStored && options.runId !== undefined ? existing(runId) : Effect.succeedNone)
+          )
+          let there: Existing
+          if (admitted._tag === "Exists") there = admitted.found
+          else {
+            const { version } = admitted
+            if (!isStored) return yield* fresh({ ...run, held: undefined }, runId, version, inputs, startedAt)
+            const opened = yield* lease.open(rowOf(plan, runId, version, input, policy))
+            if (opened._tag === "Created") {
+              return yield* fresh({ ...run, held: opened.held }, runId, version, inputs, startedAt)
+            }
+            there = opened.run
+          }
+          yield* unlessConflict(there)
+          const waits = there.status === "suspended" && !(there.wakeAt !== null && there.wakeAt <= startedAt)
+          if (!isEnded(there.status) && !waits) {
             const driven = yield* takeOver(plan, runId, entry, restore, { options, isWatched })
             if (driven !== undefined) return driven
           }
-          const there = yield* restore(timeline.get(runId))
-          if (Option.isNone(there)) return yield* Effect.dieMessage(`run "${runId}" is gone since it was opened`)
-          return yield* restore(stored(plan, there.value))
+          const found = yield* restore(timeline.get(runId))
+          if (Option.isNone(found)) return yield* Effect.dieMessage(`run "${runId}" is gone since it was opened`)
+          return yield* restore(stored(plan, found.value))
         })
       return yield* liveRuns.obtain(
         runId,
@@ -161,8 +185,12 @@ export const make = Effect.fnUntraced(function* (engine: EngineOptions<ReadonlyA
       yield* Policy.checkSubmitted(policy)
       const { text } = yield* Inputs.encode(plan, given, engine.alwaysDecode)
       const runId = options.runId ?? (yield* randomId)
-      const opened = yield* lease.submit(rowOf(plan, runId, plan.version, text, policy))
-      if (opened._tag === "Exists") yield* conflict(plan, runId, text)(opened.run)
+      const unlessConflict = conflict(plan, runId, text)
+      const exists = options.runId === undefined ? Effect.succeedNone : existing(runId)
+      const admitted = yield* admit(plan, options.force, exists)
+      if (admitted._tag === "Exists") return yield* Effect.as(unlessConflict(admitted.found), runId)
+      const opened = yield* lease.submit(rowOf(plan, runId, admitted.version, text, policy))
+      if (opened._tag === "Exists") yield* unlessConflict(opened.run)
       else if (owned.has(plan.fingerprint)) yield* notify
       return runId
     })
@@ -214,7 +242,9 @@ export const make = Effect.fnUntraced(function* (engine: EngineOptions<ReadonlyA
         () => new RunConflict({ runId: newId, differs: "origin" }),
         (entry) =>
           Effect.gen(function* () {
-            const opened = yield* lease.open({ ...rowOf(plan, newId, plan.version, run.input, policy), seed })
+            const admitted = yield* restore(admit(plan, options.force, existing(newId)))
+            if (admitted._tag === "Exists") return yield* new RunConflict({ runId: newId, differs: "origin" })
+            const opened = yield* lease.open({ ...rowOf(plan, newId, admitted.version, run.input, policy), seed })
             if (opened._tag === "Exists") return yield* new RunConflict({ runId: newId, differs: "origin" })
             return yield* driveOn(plan, opened.held, entry, restore, { options })
           })
@@ -315,6 +345,8 @@ export const make = Effect.fnUntraced(function* (engine: EngineOptions<ReadonlyA
     deadLetters: timeline.deadLetters
   }
 })
+
+type Existing = Pick<RunRow, "fingerprint" | "input" | "status" | "wakeAt">
 
 type ResumeFailure =
   Effect.Effect.Error<ReturnType<RunLease["Type"]["claim"]>> | UnknownRun | RunFinished | DagChanged | RecallFailure
