@@ -1,7 +1,7 @@
 /** Executions of an orchestrator that several processes are asked for, each of which drives one only under its lease. */
 import { assert, describe, it } from "@effect/vitest"
 import { Clock, Context, Effect, Exit, FastCheck as fc, Fiber, Layer, Option, Schema } from "effect"
-import { Dag, Engine, Heddle, Lease, LeaseStore, Module, RunError, RunId, StateWriter, Timeline } from "heddle"
+import { Dag, Engine, Heddle, Lease, LeaseStore, Module, RunError, RunId, type StateWriter, Timeline } from "heddle"
 import * as OrchestratorNode from "heddle/node/OrchestratorNode"
 import * as LeaseStoreMemory from "heddle/store/LeaseStoreMemory"
 import * as RunStoreMemory from "heddle/store/RunStoreMemory"
@@ -114,7 +114,7 @@ const process = (time: VirtualClock.VirtualClock, name: string, work: Work) =>
       stop: turn(true),
       continue: turn(false),
       isStopped: () => isStopped,
-      on: (effect) => effect.pipe(Effect.provide(context), Effect.withClock(clock))
+      on: <A, E, R>(effect: Effect.Effect<A, E, R>) => effect.pipe(Effect.provide(context), Effect.withClock(clock))
     } satisfies Process
   })
 

@@ -131,13 +131,13 @@ export const heartbeat = (
       connection,
       `WITH driven AS (SELECT id COLLATE "C" AS run_id, epoch FROM unnest($1::text[], $2::bigint[]) AS driven (id, epoch)),
         held AS (
-          SELECT runs.id, run_id FROM heddle.runs JOIN driven USING (run_id, epoch) ORDER BY runs.id FOR UPDATE OF runs
+          SELECT runs.id, run_id, epoch FROM heddle.runs JOIN driven USING (run_id, epoch) ORDER BY runs.id FOR UPDATE OF runs
         ),
         confirmed AS (
           UPDATE heddle.runs SET heartbeat_at = ${time.now(3)} FROM held
             WHERE runs.id = held.id AND owner <> '' AND status IN ('running', 'suspended')
         )
-        SELECT run_id AS "runId" FROM driven WHERE NOT EXISTS (SELECT FROM held WHERE held.run_id = driven.run_id)`,
+        SELECT run_id AS "runId" FROM driven WHERE (run_id, epoch) NOT IN (SELECT run_id, epoch FROM held)`,
       [
         driven.map(({ runId }) => PostgresText.encode(runId)),
         driven.map(({ epoch }) => epoch),

@@ -88,6 +88,9 @@ const heartbeat = Check.group("heartbeat", {
     yield* equal(lost, [runId("taken"), runId("unknown")])
     const heartbeats = yield* Effect.forEach(known, (id) => Effect.map(run(id), ({ heartbeatAt }) => heartbeatAt))
     yield* equal(heartbeats, [3000, 2000, 1000, 0])
+    const claims = [3, 1, 2].map((epoch) => ({ runId: runId("held"), epoch }))
+    yield* equal(yield* store.heartbeat(claims, 4000), [runId("held"), runId("held")], "those with another epoch")
+    yield* equal((yield* run("held")).heartbeatAt, 4000)
   })
 })
 
