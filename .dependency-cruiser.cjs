@@ -9,7 +9,7 @@ const stages = {
   state: ["model/", "state/", port],
   run: ["model/", "dag/", "plan/", "state/", "run/"],
   node: ["model/", "dag/", "state/", "run/", "node/", port],
-  registry: ["model/", "plan/", "registry/", "store/FlowStore\\.ts$"],
+  registry: ["model/", "dag/", "plan/", "state/", "run/", "node/", "registry/", "store/FlowStore\\.ts$"],
   testing: [""]
 }
 const names = Object.keys(stages).join("|")

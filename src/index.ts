@@ -12,6 +12,10 @@ export * as Module from "./dag/Module.js"
 export * as Node from "./dag/Node.js"
 /** State that the modules of a run share. */
 export * as Shared from "./dag/Shared.js"
+/** Registered versions of a Dag. */
+export * as Flow from "./model/Flow.js"
+/** The errors of registering, changing and running flows. */
+export * as FlowError from "./model/FlowError.js"
 /** Ready-made compositions of engine, writer and store. */
 export * as Heddle from "./Heddle.js"
 /** The statuses of a module, and their order. */
@@ -54,10 +58,16 @@ export * as ReducerNode from "./node/ReducerNode.js"
 export * as Diagram from "./plan/Diagram.js"
 /** A Dag compiled to dense arrays. */
 export * as Plan from "./plan/Plan.js"
+/** What differs between a registered flow and a Dag. */
+export * as Drift from "./registry/Drift.js"
+/** Owns the state of flows. */
+export * as FlowRegistry from "./registry/FlowRegistry.js"
 /** Finds what breaks the rules of state. */
 export * as DebugGuard from "./run/DebugGuard.js"
 /** Runs Dags. */
 export * as Engine from "./run/Engine.js"
+/** Which Dags an engine may begin to run. */
+export * as FlowAdmission from "./run/FlowAdmission.js"
 /** What a module may call while it runs. */
 export * as Run from "./run/Run.js"
 /** The progress of a run on a terminal or in a log. */
@@ -80,6 +90,8 @@ export * as Signals from "./state/Signals.js"
 export * as StateWriter from "./state/StateWriter.js"
 /** What is stored of runs, for those who read. */
 export * as Timeline from "./state/Timeline.js"
+/** The port behind which flows are kept. */
+export * as FlowStore from "./store/FlowStore.js"
 /** The port behind which leases are kept. */
 export * as LeaseStore from "./store/LeaseStore.js"
 /** The port behind which events are kept. */

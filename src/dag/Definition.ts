@@ -208,11 +208,14 @@ export interface PureDefinition extends Vertex {
 }
 
 /**
+ * `node`: the node that it calls, where it does, by its key, and the schema of what that is given.
+ *
  * @since 0.1.0
  * @category models
  */
 export interface EffectDefinition extends Vertex, Attempted, Queued {
   readonly kind: "effect"
+  readonly node: { readonly key: string; readonly input: ErasedSchema } | undefined
   readonly run: (needs: ErasedValues) => ErasedEffect
   readonly execution: "atLeastOnce" | "atMostOnce"
   readonly onFailure: "fail" | "skip" | ((cause: Cause.Cause<unknown>) => ErasedEffect)

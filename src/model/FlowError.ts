@@ -11,7 +11,8 @@ const named = (name: string, version: string | undefined) =>
   version === undefined ? `the flow "${name}"` : `the flow "${name}" ${version}`
 
 /**
- * What a registry was given is not what a flow can have: all faults, each with the path of its field.
+ * What a registry was given is not what a flow can have: all faults, each with the path of its field. `name` is empty where
+ * it was not given for one flow.
  *
  * @since 0.1.0
  * @category errors
@@ -22,7 +23,7 @@ export class FlowInvalid extends Data.TaggedError("FlowInvalid")<{
 }> {
   override get message() {
     const faults = this.faults.map(({ message, path }) => `\n- ${path}: ${message}`).join("")
-    return `${named(this.name, undefined)} is invalid:${faults}`
+    return `${this.name === "" ? "what the registry was given" : named(this.name, undefined)} is invalid:${faults}`
   }
 }
 

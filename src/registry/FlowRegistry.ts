@@ -4,211 +4,272 @@
  * @since 0.1.0
  */
 import * as Context from "effect/Context"
-import type * as Effect from "effect/Effect"
-import type * as Stream from "effect/Stream"
-import type * as Dag from "../dag/Dag.js"
-import type { Flow, FlowStatus, Tools } from "../model/Flow.js"
-import type {
-  FlowConflict,
-  FlowDiffers,
-  FlowInvalid,
-  StatusNotAllowed,
-  UnknownFlow,
-  UnknownTool
-} from "../model/FlowError.js"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Stream from "effect/Stream"
+import * as CanonicalJson from "../model/CanonicalJson.js"
+import type { FlowInvalid } from "../model/FlowError.js"
 import type { StoreError } from "../model/StoreError.js"
-import type { PlanInvalid } from "../plan/Plan.js"
+import { FlowAdmission } from "../run/FlowAdmission.js"
+import { FlowStore } from "../store/FlowStore.js"
+import { FlowRegistry, type AuditEntry, type AuditFilter, type FlowChange } from "./FlowRegistryService.js"
+import * as FlowCodec from "./internal/FlowCodec.js"
+import * as Registry from "./internal/Registry.js"
+
+export { FlowRegistry } from "./FlowRegistryService.js"
+export type {
+  AuditEntry,
+  AuditFilter,
+  By,
+  FlowChange,
+  FlowFilter,
+  Registration,
+  Revised
+} from "./FlowRegistryService.js"
 
 /**
- * Who makes a change, and why: for the audit trail. `actor` is that of the registry's options where it is left out, and
- * `reason` empty.
+ * - `actor`: who makes the changes that do not say so, for the audit trail
+ * - `poll`: how often `changes` asks the store for what others have changed; more than 0
  *
  * @since 0.1.0
  * @category options
  */
-export interface By {
-  readonly actor?: string | undefined
-  readonly reason?: string | undefined
-}
-
-/**
- * For which revision a change is made: it is refused with `FlowConflict` when the flow has another one by then.
- *
- * @since 0.1.0
- * @category options
- */
-export interface Revised extends By {
-  readonly revision?: number | undefined
-}
-
-/**
- * - `version`: that of the flow; the Dag's own where it is left out, which has to be a version then
- * - `status`: the first (`active`); `lifecycle`, `governance`: notes for people (empty)
- *
- * @since 0.1.0
- * @category options
- */
-export interface Registration extends By {
-  readonly version?: string | undefined
-  readonly status?: FlowStatus | undefined
-  readonly lifecycle?: string | undefined
-  readonly governance?: string | undefined
-}
-
-/**
- * Which flows to list.
- *
- * - `tool`: those that have this tool
- *
- * @since 0.1.0
- * @category options
- */
-export interface FlowFilter {
-  readonly name?: string | undefined
-  readonly status?: FlowStatus | undefined
-  readonly fingerprint?: string | undefined
-  readonly tool?: string | undefined
-}
-
-/**
- * A change of one flow, as the audit trail has it. `flow` is what it became, undefined when it was removed; `at` is in
- * milliseconds since the epoch, and `position` says the order.
- *
- * @since 0.1.0
- * @category models
- */
-export interface AuditEntry {
-  readonly position: number
-  readonly name: string
-  readonly version: string
-  readonly revision: number
-  readonly at: number
+export interface Options {
   readonly actor: string
-  readonly reason: string
-  readonly action:
-    "register" | "updateFlowState" | "setFlowStatus" | "acceptDrift" | "reportDrift" | "annotate" | "remove"
-  readonly flow: Flow | undefined
+  readonly poll: Duration.DurationInput
 }
 
 /**
- * What a stream of changes tells: a flow as it is from now on, or that it was removed.
- *
  * @since 0.1.0
- * @category models
+ * @category options
  */
-export type FlowChange =
-  | { readonly _tag: "Present"; readonly flow: Flow }
-  | { readonly _tag: "Removed"; readonly name: string; readonly version: string; readonly revision: number }
+export const defaults: Options = Object.freeze({ actor: "heddle", poll: "1 second" })
 
 /**
- * Owns the state of flows: whoever wants to change one asks, and is given the new value. What anybody holds already never
- * changes: ask again for what is there now. Every value is frozen at every depth.
+ * A registry over a `FlowStore`, and what an engine asks of it before it begins a run: an engine whose Layer is built with
+ * it runs only flows that are active.
  *
- * A change is in the store before anybody sees it, and every answer is what the store had at that moment: several
- * registries over one store, in one process or in several, agree. A change without `revision` is made of what is there
- * then, and again when somebody was faster, so that none is lost, but for `updateFlowState`, which replaces: that is a
- * `FlowConflict`. A change that would change nothing is none: the flow keeps its revision.
+ * @example
+ * ```ts
+ * import { Dag, FlowRegistry, Module } from "heddle"
+ * import * as FlowStoreSqlite from "heddle/store/FlowStoreSqlite"
+ * import { Effect, Layer, Schema } from "effect"
  *
- * All methods that change something fail with a `StoreError` when the store fails: then the change took place or not, as
- * its `reason` says.
+ * const n = Module.input("n", Schema.Number)
+ * const double = Module.pure("double", { needs: { n }, output: Schema.Number, run: ({ n }) => n * 2 })
+ * const Doubling = Dag.make("doubling", { outputs: { double }, version: "1.0.0" })
  *
- * **Interruption**: a change took place or not; nothing is left in between.
+ * const FlowsLive = FlowRegistry.layer({ actor: "deploy" }).pipe(
+ *   Layer.provide(FlowStoreSqlite.layer({ filename: "heddle.db" }))
+ * )
+ *
+ * const program = Effect.gen(function* () {
+ *   const flow = yield* FlowRegistry.register(Doubling)
+ *   const disabled = yield* FlowRegistry.setFlowStatus("doubling", {
+ *     version: flow.version,
+ *     status: "disabled",
+ *     reason: "too slow"
+ *   })
+ *   // a flow never changes: who holds one and wants what is there now asks again
+ *   return [flow.status, disabled.status] // ["active", "disabled"]
+ * }).pipe(Effect.provide(FlowsLive))
+ * ```
  *
  * @since 0.1.0
- * @category services
+ * @category layers
  */
-export class FlowRegistry extends Context.Tag("heddle/registry/FlowRegistry")<
-  FlowRegistry,
-  {
-    /**
-     * Registers a version of a Dag, and gives it. The same again changes nothing and gives what is there, whatever its
-     * status and notes are by now. `FlowDiffers`: the version is registered with something else.
-     */
-    readonly register: (
-      dag: Dag.Any,
-      options?: Registration
-    ) => Effect.Effect<Flow, PlanInvalid | FlowInvalid | FlowDiffers | StoreError>
+export const layer = (options: Partial<Options> = {}): Layer.Layer<FlowRegistry | FlowAdmission, never, FlowStore> =>
+  Layer.effectContext(
+    Effect.gen(function* () {
+      const { actor, poll } = { ...defaults, ...options }
+      const millis = Duration.toMillis(poll)
+      if (!(millis > 0) || typeof actor !== "string" || !CanonicalJson.isWellFormed(actor)) {
+        return yield* Effect.dieMessage(
+          `FlowRegistry.layer: poll is more than 0, and actor a well-formed text, not ${millis} ms, ${JSON.stringify(actor)}`
+        )
+      }
+      const { admission, registry } = yield* Registry.make(yield* FlowStore, { actor, poll: millis })
+      return Context.make(FlowRegistry, registry).pipe(Context.add(FlowAdmission, admission))
+    })
+  )
 
-    /** Registers several, or none of them: one transition of the registry. Each flow may be there once. */
-    readonly registerAll: (
-      flows: ReadonlyArray<{ readonly dag: Dag.Any } & Omit<Registration, keyof By>>,
-      by?: By
-    ) => Effect.Effect<ReadonlyArray<Flow>, PlanInvalid | FlowInvalid | FlowDiffers | StoreError>
+type Service = FlowRegistry["Type"]
 
-    /**
-     * A version of a flow; without `version` the latest: the highest that is no pre-release, or the highest when there are
-     * only those.
-     */
-    readonly get: (name: string, version?: string) => Effect.Effect<Flow, UnknownFlow | FlowInvalid | StoreError>
+/** A method of the service as a function that needs the service. */
+type Needing<F> = F extends (...args: infer A) => Effect.Effect<infer B, infer E, infer R>
+  ? (...args: A) => Effect.Effect<B, E, R | FlowRegistry>
+  : never
 
-    /** By name, and by version, the highest first. */
-    readonly list: (filter?: FlowFilter) => Effect.Effect<ReadonlyArray<Flow>, FlowInvalid | StoreError>
+/**
+ * `FlowRegistry.register` of the service: registers a version of a Dag, and gives it. The same again changes nothing.
+ *
+ * **Interruption**: it is registered, or is not.
+ *
+ * @since 0.1.0
+ * @category registering
+ */
+export const register: Needing<Service["register"]> = (dag, options) =>
+  Effect.flatMap(FlowRegistry, (registry) => registry.register(dag, options))
 
-    /** The versions of a flow, the highest first; none where there is no such flow. */
-    readonly versions: (name: string) => Effect.Effect<ReadonlyArray<string>, StoreError>
+/**
+ * `FlowRegistry.registerAll` of the service: registers several, or none of them.
+ *
+ * **Interruption**: all are registered, or none.
+ *
+ * @since 0.1.0
+ * @category registering
+ */
+export const registerAll: Needing<Service["registerAll"]> = (flows, by) =>
+  Effect.flatMap(FlowRegistry, (registry) => registry.registerAll(flows, by))
 
-    /** Its audit trail stays, and its revisions go on when it is registered again. Gives what it was. */
-    readonly remove: (
-      name: string,
-      options: { readonly version: string } & Revised
-    ) => Effect.Effect<Flow, UnknownFlow | FlowInvalid | FlowConflict | StoreError>
+/**
+ * `FlowRegistry.remove` of the service: gives what the flow was.
+ *
+ * **Interruption**: it is removed, or is not.
+ *
+ * @since 0.1.0
+ * @category registering
+ */
+export const remove: Needing<Service["remove"]> = (name, options) =>
+  Effect.flatMap(FlowRegistry, (registry) => registry.remove(name, options))
 
-    /**
-     * Sets the status, and the hashes of tools: of those whose hash is another one than before only the hash is known from
-     * then on, unless that is its drift. Tools that are not named stay as they are; those that are have no drift any more.
-     */
-    readonly updateFlowState: (
-      name: string,
-      update: {
-        readonly version: string
-        readonly status: FlowStatus
-        readonly toolSchemaHashes: { readonly [tool: string]: string }
-      } & Revised
-    ) => Effect.Effect<Flow, UnknownFlow | FlowInvalid | FlowConflict | StatusNotAllowed | UnknownTool | StoreError>
+/**
+ * `FlowRegistry.get` of the service: a version of a flow; without `version` the latest.
+ *
+ * @since 0.1.0
+ * @category reading
+ */
+export const get: Needing<Service["get"]> = (name, version) =>
+  Effect.flatMap(FlowRegistry, (registry) => registry.get(name, version))
 
-    readonly setFlowStatus: (
-      name: string,
-      update: { readonly version: string; readonly status: FlowStatus } & Revised
-    ) => Effect.Effect<Flow, UnknownFlow | FlowInvalid | FlowConflict | StatusNotAllowed | StoreError>
+/**
+ * `FlowRegistry.list` of the service: flows as they are at one moment, by name, and by version, the highest first.
+ *
+ * @since 0.1.0
+ * @category reading
+ */
+export const list: Needing<Service["list"]> = (filter) =>
+  Effect.flatMap(FlowRegistry, (registry) => registry.list(filter))
 
-    /**
-     * Takes what tools were found to take and give as what they should: of all that have drift, or of those named. When
-     * none has drift any more, a flow that needs review is active; one that is disabled stays so. Of a tool without drift
-     * there is nothing to accept.
-     */
-    readonly acceptDrift: (
-      name: string,
-      options: { readonly version: string; readonly tools?: ReadonlyArray<string> | undefined } & Revised
-    ) => Effect.Effect<Flow, UnknownFlow | FlowInvalid | FlowConflict | UnknownTool | StoreError>
+/**
+ * `FlowRegistry.versions` of the service: the versions of a flow, the highest first.
+ *
+ * @since 0.1.0
+ * @category reading
+ */
+export const versions: Needing<Service["versions"]> = (name) =>
+  Effect.flatMap(FlowRegistry, (registry) => registry.versions(name))
 
-    /**
-     * Says what tools take and give now. Each version of each flow, that has one of them and has something else accepted
-     * for it, has that as its drift from then on and, when it is active, needs review. Drift that is as accepted again is
-     * drift no more. Gives the flows that have changed, all in one transition.
-     */
-    readonly reportDrift: (tools: Tools, by?: By) => Effect.Effect<ReadonlyArray<Flow>, FlowInvalid | StoreError>
+/**
+ * `FlowRegistry.setFlowStatus` of the service: gives the flow with this status.
+ *
+ * **Interruption**: the change took place, or did not.
+ *
+ * @since 0.1.0
+ * @category changing
+ */
+export const setFlowStatus: Needing<Service["setFlowStatus"]> = (name, update) =>
+  Effect.flatMap(FlowRegistry, (registry) => registry.setFlowStatus(name, update))
 
-    /** Sets notes; those that are left out stay as they are. */
-    readonly annotate: (
-      name: string,
-      notes: {
-        readonly version: string
-        readonly lifecycle?: string | undefined
-        readonly governance?: string | undefined
-      } & Revised
-    ) => Effect.Effect<Flow, UnknownFlow | FlowInvalid | FlowConflict | StoreError>
+/**
+ * `FlowRegistry.updateFlowState` of the service: sets the status, and the hashes of tools.
+ *
+ * **Interruption**: the change took place, or did not.
+ *
+ * @example
+ * ```ts
+ * import { FlowRegistry } from "heddle"
+ * import { Effect } from "effect"
+ *
+ * declare const hash: string
+ *
+ * const program = Effect.flatMap(FlowRegistry.get("orders", "1.0.0"), ({ revision, version }) =>
+ *   FlowRegistry.updateFlowState("orders", {
+ *     version,
+ *     status: "active",
+ *     toolSchemaHashes: { charge: hash },
+ *     // refused when somebody else has changed it since
+ *     revision
+ *   })
+ * )
+ * ```
+ *
+ * @since 0.1.0
+ * @category changing
+ */
+export const updateFlowState: Needing<Service["updateFlowState"]> = (name, update) =>
+  Effect.flatMap(FlowRegistry, (registry) => registry.updateFlowState(name, update))
 
-    /**
-     * All flows as they are when the stream begins, then every change by anyone, in order, none of them twice: those of
-     * this registry at once, those of others within `poll`.
-     */
-    readonly changes: Stream.Stream<FlowChange, StoreError>
+/**
+ * `FlowRegistry.acceptDrift` of the service: what tools were found to take and give is what they should.
+ *
+ * **Interruption**: the change took place, or did not.
+ *
+ * @since 0.1.0
+ * @category changing
+ */
+export const acceptDrift: Needing<Service["acceptDrift"]> = (name, options) =>
+  Effect.flatMap(FlowRegistry, (registry) => registry.acceptDrift(name, options))
 
-    /** Every change that ever was, or those of one flow or version, in order, read page by page. */
-    readonly audit: (filter?: {
-      readonly name?: string | undefined
-      readonly version?: string | undefined
-      readonly after?: number | undefined
-    }) => Stream.Stream<AuditEntry, StoreError>
-  }
->() {}
+/**
+ * `FlowRegistry.reportDrift` of the service: says what nodes, and modules of one flow, take and give now, and gives the
+ * flows that have changed.
+ *
+ * **Interruption**: all of them have changed, or none.
+ *
+ * @since 0.1.0
+ * @category changing
+ */
+export const reportDrift: Needing<Service["reportDrift"]> = (tools, options) =>
+  Effect.flatMap(FlowRegistry, (registry) => registry.reportDrift(tools, options))
+
+/**
+ * `FlowRegistry.annotate` of the service: sets notes.
+ *
+ * **Interruption**: the change took place, or did not.
+ *
+ * @since 0.1.0
+ * @category changing
+ */
+export const annotate: Needing<Service["annotate"]> = (name, notes) =>
+  Effect.flatMap(FlowRegistry, (registry) => registry.annotate(name, notes))
+
+/**
+ * `FlowRegistry.changes` of the service: all flows as they are, then every change by anyone.
+ *
+ * @since 0.1.0
+ * @category reading
+ */
+export const changes: Stream.Stream<FlowChange, StoreError, FlowRegistry> = Stream.unwrap(
+  Effect.map(FlowRegistry, ({ changes }) => changes)
+)
+
+/**
+ * `FlowRegistry.audit` of the service: every change that was made, in order.
+ *
+ * @since 0.1.0
+ * @category auditing
+ */
+export const audit = (filter?: AuditFilter): Stream.Stream<AuditEntry, FlowInvalid | StoreError, FlowRegistry> =>
+  Stream.unwrap(Effect.map(FlowRegistry, (registry) => registry.audit(filter)))
+
+/**
+ * The audit trail as lines of JSON, one for each change, each with its end of line: its position, flow, version, revision,
+ * time, actor, reason and action, and what the flow became, null when it was removed.
+ *
+ * @example
+ * ```ts
+ * import { FlowRegistry } from "heddle"
+ * import { Effect, Stream } from "effect"
+ *
+ * declare const write: (line: string) => Effect.Effect<void>
+ *
+ * const program = Stream.runForEach(FlowRegistry.exportAudit({ name: "orders" }), write)
+ * ```
+ *
+ * @since 0.1.0
+ * @category auditing
+ */
+export const exportAudit = (filter?: AuditFilter): Stream.Stream<string, FlowInvalid | StoreError, FlowRegistry> =>
+  Stream.map(audit(filter), FlowCodec.line)

@@ -62,8 +62,8 @@ export type Written =
   | { readonly _tag: "Conflict"; readonly name: string; readonly version: string; readonly actual: number }
 
 /**
- * Which rows to list: all of their fields are as here, and name and version come after `after`; at most `limit`, a whole
- * number of at least 0.
+ * Which rows to list: all of their fields are as here, and name and version come after `after`, whose texts may be empty;
+ * at most `limit`, a whole number of at least 0.
  *
  * @since 0.1.0
  * @category options
@@ -77,8 +77,8 @@ export interface FlowFilter {
 }
 
 /**
- * Which entries to read: of one name, of one version of it, or of all, with positions above `after`; at most `limit`, a
- * whole number of at least 0.
+ * Which entries to read: those of this name and of this version, where they are given, with positions above `after`; at
+ * most `limit`. Both are whole numbers of at least 0.
  *
  * @since 0.1.0
  * @category options
@@ -92,9 +92,10 @@ export interface LogFilter {
 
 /**
  * Keeps flows, and the log of all their changes. Names and versions are texts that are not empty, well-formed and of at
- * most `StateStore.maxKeyBytes` bytes of UTF-8; other texts are well-formed. What is none fails with a `StoreError`
- * (`failed`) that names it, and nothing has changed. Each method is atomic: whoever calls it at the same time, in this
- * process or in another, sees all of it or nothing.
+ * most `StateStore.maxKeyBytes` bytes of UTF-8; other texts are well-formed, of any length, and come back as they were: a
+ * store does not look into them. Revisions are whole numbers of at least 1, times are finite. Any other input, and two
+ * changes of one flow in one write, fail with a `StoreError` (`failed`) that names it, and nothing has changed. Each method
+ * is atomic: whoever calls it at the same time, in this process or in another, sees all of it or nothing.
  *
  * **Interruption**: a method that was interrupted has taken place or not; nothing is left in between.
  *
@@ -106,7 +107,8 @@ export class FlowStore extends Context.Tag("heddle/store/FlowStore")<
   {
     /**
      * Writes these changes, each of another flow, with their entries in the log, or none of them: each needs what is there
-     * to have the revision before its own (0: there never was such a flow).
+     * to have the revision before its own (0: there never was such a flow). One that fails as `unavailable` may have taken
+     * place: `get` says so.
      */
     readonly write: (changes: Arr.NonEmptyReadonlyArray<FlowChange>) => Effect.Effect<Written, StoreError>
 

@@ -1,5 +1,5 @@
 /**
- * Keeps runs, state, leases and events in PostgreSQL.
+ * Keeps runs, state, leases, events and flows in PostgreSQL.
  *
  * @since 0.1.0
  */
@@ -14,9 +14,11 @@ import type * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import type { StoreError } from "../model/StoreError.js"
 import { EventStore } from "./EventStore.js"
+import { FlowStore } from "./FlowStore.js"
 import * as PostgresDatabase from "./internal/PostgresDatabase.js"
 import * as PostgresEntries from "./internal/PostgresEntries.js"
 import * as PostgresEvents from "./internal/PostgresEvents.js"
+import * as PostgresFlows from "./internal/PostgresFlows.js"
 import * as PostgresLeases from "./internal/PostgresLeases.js"
 import * as PostgresRunStore from "./internal/PostgresRunStore.js"
 import { LeaseStore } from "./LeaseStore.js"
@@ -102,7 +104,7 @@ const runStore = (database: PostgresDatabase.PostgresDatabase, { clock }: Option
   PostgresRunStore.make(database, { isClockGiven: clock !== undefined })
 
 /**
- * All four stores over the connections of one schema, whose tables are created when they do not exist: several processes
+ * All five stores over the connections of one schema, whose tables are created when they do not exist: several processes
  * may do so at once. The connections are the store's own, never those of a transaction that the caller is in, and close
  * with the scope.
  *
@@ -134,21 +136,24 @@ const runStore = (database: PostgresDatabase.PostgresDatabase, { clock }: Option
  *
  * const StoresLive = PostgresStore.layer({ url: Redacted.make("postgres://shop@127.0.0.1/shop"), schema: "heddle" })
  *
- * // an engine, its runs, and state, leases and events of your own, in one schema
+ * // an engine, its runs, and state, leases, events and flows of your own, in one schema
  * const HeddleLive = Heddle.layer().pipe(Layer.provideMerge(StoresLive))
  * ```
  *
  * @since 0.1.0
  * @category layers
  */
-export const layer = (options: Options): Layer.Layer<RunStore | StateStore | LeaseStore | EventStore, StoreError> =>
+export const layer = (
+  options: Options
+): Layer.Layer<RunStore | StateStore | LeaseStore | EventStore | FlowStore, StoreError> =>
   Layer.scopedContext(
     Effect.gen(function* () {
       const database = yield* open(options)
       return Context.make(RunStore, runStore(database, options)).pipe(
         Context.add(StateStore, PostgresEntries.make(database)),
         Context.add(LeaseStore, PostgresLeases.make(database)),
-        Context.add(EventStore, yield* PostgresEvents.make(database))
+        Context.add(EventStore, yield* PostgresEvents.make(database)),
+        Context.add(FlowStore, PostgresFlows.make(database))
       )
     })
   )
@@ -208,6 +213,17 @@ export const layerEventStore = (options: Options): Layer.Layer<EventStore, Store
   )
 
 /**
+ * The `FlowStore` of `layer` alone. Writes of flows take place one after the other, in the whole schema, and are on the
+ * disk of the server when they return, whatever `asynchronousCommit` says. One whose connection was lost while it
+ * committed fails with `unavailable`, and may have taken place: `get` says so.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerFlowStore = (options: Options): Layer.Layer<FlowStore, StoreError> =>
+  Layer.scoped(FlowStore, Effect.map(open(options), PostgresFlows.make))
+
+/**
  * `layer` with its options from the configuration.
  *
  * @example
@@ -226,5 +242,5 @@ export const layerEventStore = (options: Options): Layer.Layer<EventStore, Store
  */
 export const layerConfig = (
   options: Config.Config.Wrap<Omit<Options, "clock" | "ssl">>
-): Layer.Layer<RunStore | StateStore | LeaseStore | EventStore, ConfigError.ConfigError | StoreError> =>
+): Layer.Layer<RunStore | StateStore | LeaseStore | EventStore | FlowStore, ConfigError.ConfigError | StoreError> =>
   Layer.unwrapEffect(Effect.map(Config.unwrap(options), layer))

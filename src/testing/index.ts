@@ -12,6 +12,8 @@ export * as EventStoreContract from "./EventStoreContract.js"
 export * as FaultyStateStore from "./FaultyStateStore.js"
 /** A store of runs that fails, is slow, hangs or dies where a test wants it to. */
 export * as FaultyStore from "./FaultyStore.js"
+/** What every store of flows must do. */
+export * as FlowStoreContract from "./FlowStoreContract.js"
 /** What every store of leases must do. */
 export * as LeaseStoreContract from "./LeaseStoreContract.js"
 /** Whether what concurrent callers saw could have happened one call after the other. */

@@ -2,6 +2,8 @@
 import { assert, describe, it, layer } from "@effect/vitest"
 import { Context, Effect, Exit, Fiber, Layer, Logger, LogLevel, Schema, Scope, TestClock, TestContext } from "effect"
 import { Dag, Engine, Heddle, Module, RunId, RunStore, Shared, StateStore, StateWriter } from "heddle"
+import { FlowStore } from "heddle/store/FlowStore"
+import * as FlowStoreSqlite from "heddle/store/FlowStoreSqlite"
 import * as RunStoreSqlite from "heddle/store/RunStoreSqlite"
 import * as StateStoreSqlite from "heddle/store/StateStoreSqlite"
 import { temporaryFile } from "../store/SqliteFile.js"
@@ -98,6 +100,25 @@ const FileLive = Layer.scoped(
     yield* states.set("breaker/pay", '{"_tag":"Closed"}')
     yield* states.set("cart/42", "[]", { ttl: "1 day" })
     yield* states.set("expired", "null", { ttl: "1 minute" })
+
+    const flows = Context.get(yield* Layer.build(FlowStoreSqlite.layer({ filename })), FlowStore)
+    for (const [revision, status, text] of [
+      [1, "active", `{"updatedAt":${now}}`],
+      [2, "disabled", `{"updatedAt":${now}}`]
+    ] as const) {
+      const flow = { name: "order", version: "1.0.0", fingerprint: "f", status, revision, text }
+      const change = {
+        at: now,
+        actor: "ada",
+        reason: "too slow",
+        action: revision === 1 ? "register" : "setFlowStatus"
+      }
+      const other = { ...flow, version: "2.0.0", status: "disabled" as const, text: revision === 1 ? text : null }
+      yield* flows.write([
+        { ...flow, ...change },
+        { ...other, ...change }
+      ])
+    }
 
     const first = yield* begin(store)
     yield* first.within(patiently(Engine.execute(Order, { total: 4 }, { runId: RunId.make("order-42") })))
@@ -270,6 +291,25 @@ const expected: { readonly [name: string]: (rows: ReadonlyArray<Sqlite.Row>) => 
         { module: null, status: "completed", output: null }
       ].map((row) => ({ ...row, run_id: "order-41", reason: "lost", message: "taken over" }))
     ),
+  flows: (rows) => {
+    assert.deepStrictEqual(
+      rows.map(({ changed: _, ...row }) => row),
+      [{ name: "order", version: "1.0.0", status: "disabled", revision: 2 }]
+    )
+    assert.match(String(rows[0]!.changed), /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d$/)
+  },
+  "changes of a flow": (rows) => {
+    assert.deepStrictEqual(
+      rows.map(({ actor, position, reason, revision, version }) => [position, version, revision, actor, reason]),
+      [
+        [1, "1.0.0", 1, "ada", "too slow"],
+        [2, "2.0.0", 1, "ada", "too slow"],
+        [3, "1.0.0", 2, "ada", "too slow"],
+        [4, "2.0.0", 2, "ada", "too slow"]
+      ]
+    )
+    for (const { time } of rows) assert.match(String(time), /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d$/)
+  },
   states: (rows) => assert.deepStrictEqual(rows, [{ key: "pages/home", state: '{"title":"Home","views":2}' }]),
   entries: (rows) => {
     assert.deepStrictEqual(

@@ -1,7 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
+import * as Crypto from "node:crypto"
 import * as PostgresDatabase from "../../src/store/internal/PostgresDatabase.js"
 import { migrations } from "../../src/store/internal/PostgresSchema.js"
+import * as PostgresFlows from "../../src/store/internal/PostgresFlows.js"
+import * as PostgresLeases from "../../src/store/internal/PostgresLeases.js"
 import { withPostgres } from "../services/Services.js"
 import * as PostgresSchema from "./PostgresSchema.js"
 
@@ -22,7 +25,7 @@ withPostgres((url) => {
           { concurrency: "unbounded" }
         )
         const made = yield* tables(schema)
-        assert.includeMembers(made, ["runs", "states", "entries", "leases", "events", "run_snapshots"])
+        assert.includeMembers(made, ["runs", "states", "entries", "leases", "events", "run_snapshots", "flows"])
         assert.deepStrictEqual(yield* PostgresSchema.execute(url, `SELECT * FROM "${schema}".heddle_meta`), [
           { version: String(migrations.length) }
         ])
@@ -31,7 +34,7 @@ withPostgres((url) => {
       })
     )
 
-    it.scoped("are taken to the present version, with what they hold", () =>
+    it.scoped("are taken to the present version, with the runs that they hold", () =>
       Effect.gen(function* () {
         const schema = yield* PostgresSchema.freshSchema(url)
         yield* PostgresSchema.execute(
@@ -52,6 +55,42 @@ withPostgres((url) => {
           yield* PostgresSchema.execute(url, `SELECT run_id, fingerprint, version FROM "${schema}".runs`),
           [{ run_id: "old", fingerprint: "f1", version: null }]
         )
+      })
+    )
+
+    it.effect("has no step that was released and is another one now", () =>
+      Effect.sync(() => {
+        const steps = migrations.map((step) => JSON.stringify(step('"heddle"')))
+        const hashes = steps.map((step) => Crypto.createHash("sha256").update(step).digest("hex").slice(0, 16))
+        assert.deepStrictEqual(hashes.slice(0, 1), ["fbe0fed5d7c9ccb8"])
+      })
+    )
+
+    it.scoped("of version 1 are taken to the present one: what they held is there, with flows beside it", () =>
+      Effect.gen(function* () {
+        const schema = yield* PostgresSchema.freshSchema(url)
+        const quoted = `"${schema}"`
+        yield* PostgresSchema.execute(
+          url,
+          `CREATE SCHEMA ${quoted}`,
+          `CREATE TABLE ${quoted}.heddle_meta (version bigint NOT NULL)`,
+          `INSERT INTO ${quoted}.heddle_meta VALUES (1)`,
+          ...migrations[0]!(quoted),
+          `INSERT INTO ${quoted}.leases (resource, holder, token, expires_at) VALUES ('r', '', 41, 0)`
+        )
+        yield* Effect.all([open(schema), open(schema), open(schema)], { concurrency: "unbounded" })
+        const migrated = yield* PostgresSchema.execute(url, `SELECT * FROM ${quoted}.heddle_meta`)
+        assert.deepStrictEqual(migrated, [{ version: String(migrations.length) }])
+        const fresh = yield* PostgresSchema.freshSchema(url)
+        yield* open(fresh)
+        assert.deepStrictEqual(yield* tables(schema), yield* tables(fresh))
+        const database = yield* PostgresDatabase.open(PostgresSchema.options(url, schema))
+        const acquired = yield* PostgresLeases.make(database).acquire({ resource: "r", holder: "one", ttl: 1000 })
+        assert.strictEqual(acquired._tag === "Acquired" ? acquired.lease.token : 0, 42)
+        const row = { name: "f", version: "1.0.0", fingerprint: "", status: "active" as const, revision: 1, text: "{}" }
+        const flow = { ...row, at: 0, actor: "", reason: "", action: "register" }
+        const flows = PostgresFlows.make(database)
+        assert.deepStrictEqual(yield* flows.write([flow]), { _tag: "Written", position: 1 })
       })
     )
 

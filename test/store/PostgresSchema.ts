@@ -69,11 +69,13 @@ export const emptied = <I, S>(
         shared = yield* PostgresDatabase.open({ ...options(url, schema), clock: Clock.currentTimeMillis })
         const tables = yield* execute(
           url,
-          `SELECT tablename FROM pg_tables WHERE schemaname = '${schema}' AND tablename NOT IN ('heddle_meta', 'event_positions')`
+          `SELECT tablename FROM pg_tables WHERE schemaname = '${schema}' AND tablename NOT IN
+            ('heddle_meta', 'event_positions', 'flow_positions')`
         )
         empty = [
           ...tables.map(({ tablename }) => `DELETE FROM heddle.${tablename}`),
-          "UPDATE heddle.event_positions SET last = 0"
+          "UPDATE heddle.event_positions SET last = 0",
+          "UPDATE heddle.flow_positions SET last = 0"
         ].join(";")
       }).pipe(Scope.extend(scope))
     )

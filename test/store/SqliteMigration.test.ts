@@ -5,6 +5,8 @@ import type { Transition } from "../../src/model/Transition.js"
 import * as SqliteSchema from "../../src/store/internal/SqliteSchema.js"
 import { EventStore } from "../../src/store/EventStore.js"
 import * as EventStoreSqlite from "../../src/store/EventStoreSqlite.js"
+import { FlowStore } from "../../src/store/FlowStore.js"
+import * as FlowStoreSqlite from "../../src/store/FlowStoreSqlite.js"
 import { LeaseStore } from "../../src/store/LeaseStore.js"
 import * as LeaseStoreSqlite from "../../src/store/LeaseStoreSqlite.js"
 import { StateStore } from "../../src/store/StateStore.js"
@@ -88,6 +90,15 @@ const rows4 = [
   "UPDATE entry_versions SET last = 9"
 ]
 
+/** What version 5 left: a lease that was released and an event. */
+const rows5 = [
+  ...rows4,
+  "INSERT INTO leases (resource, holder, token, expires_at) VALUES ('r', '', 41, 0)",
+  `INSERT INTO events (aggregate_id, sequence, event_id, event_type, schema_version, at, payload)
+    VALUES ('a', 1, 'e', 'Made', 1, 0, '{}')`,
+  "INSERT INTO aggregates (aggregate_id, version) VALUES ('a', 1)"
+]
+
 /** A file as the release of this version has left it. */
 const fileOf = (version: number, rows: ReadonlyArray<string>) => (filename: string) =>
   execute(
@@ -103,17 +114,19 @@ const version1 = fileOf(1, rows)
 const version2 = fileOf(2, rows2)
 const version3 = fileOf(3, rows3)
 const version4 = fileOf(4, rows4)
+const version5 = fileOf(5, rows5)
 
 describe("SqliteSchema", () => {
   it("does not change a step that was released", () => {
     const hashes = SqliteSchema.migrations.map((step) =>
       Crypto.createHash("sha256").update(JSON.stringify(step)).digest("hex").slice(0, 16)
     )
-    assert.deepStrictEqual(hashes.slice(0, 4), [
+    assert.deepStrictEqual(hashes.slice(0, 5), [
       "14475fb02564aa1e",
       "e863b48c6a09536f",
       "e56bf3515043f594",
-      "11b76e7e8c469c2b"
+      "11b76e7e8c469c2b",
+      "2a769b197991f73d"
     ])
   })
 
@@ -303,13 +316,30 @@ describe("SqliteSchema", () => {
       })
   )
 
+  it.scoped("takes a file of version 5 to the present one: what it held is there, with flows beside it", () =>
+    Effect.gen(function* () {
+      const filename = yield* temporaryFile
+      yield* version5(filename)
+      const flows = Context.get(yield* Layer.build(FlowStoreSqlite.layer({ filename })), FlowStore)
+      assert.strictEqual(yield* flows.position, 0)
+      const row = { name: "f", version: "1.0.0", fingerprint: "", status: "active" as const, revision: 1, text: "{}" }
+      const flow = { ...row, at: 0, actor: "", reason: "", action: "register" }
+      assert.deepStrictEqual(yield* flows.write([flow]), { _tag: "Written", position: 1 })
+      const leases = Context.get(yield* Layer.build(LeaseStoreSqlite.layer({ filename })), LeaseStore)
+      const acquired = yield* leases.acquire({ resource: "r", holder: "one", ttl: 1000 })
+      assert.strictEqual(acquired._tag === "Acquired" ? acquired.lease.token : 0, 42)
+      const events = Context.get(yield* Layer.build(EventStoreSqlite.layer({ filename })), EventStore)
+      assert.strictEqual((yield* events.read("a", { limit: 9 }))[0]?.position, 1)
+    })
+  )
+
   it.scoped("is the same from any version and from nothing", () =>
     Effect.gen(function* () {
       const schema = "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY name"
       const fresh = yield* temporaryFile
       yield* Effect.scoped(open(fresh))
       const expected = yield* execute(fresh, schema)
-      for (const leave of [version1, version2, version3, version4]) {
+      for (const leave of [version1, version2, version3, version4, version5]) {
         const filename = yield* temporaryFile
         yield* leave(filename)
         yield* Effect.scoped(open(filename))
@@ -334,7 +364,8 @@ describe("SqliteSchema", () => {
     [1, version1, 2],
     [2, version2, 4],
     [3, version3, 1],
-    [4, version4, 1]
+    [4, version4, 1],
+    [5, version5, 1]
   ] as const) {
     it.scoped(`is migrated once when many open a file of version ${version} at once`, () =>
       Effect.gen(function* () {
@@ -351,13 +382,13 @@ describe("SqliteSchema", () => {
         const filename = yield* temporaryFile
         yield* file(filename)
         // in the way of the last table of all
-        yield* execute(filename, "CREATE TABLE run_snapshots (x)")
+        yield* execute(filename, "CREATE TABLE flow_log (x)")
         const before = yield* execute(filename, "SELECT sql FROM sqlite_schema")
         const error = yield* Effect.flip(Effect.scoped(open(filename)))
         assert.strictEqual(error.operation, "layer")
         assert.deepStrictEqual(yield* execute(filename, "PRAGMA user_version"), [{ user_version: version }])
         assert.deepStrictEqual(yield* execute(filename, "SELECT sql FROM sqlite_schema"), before)
-        yield* execute(filename, "DROP TABLE run_snapshots")
+        yield* execute(filename, "DROP TABLE flow_log")
         const store = yield* open(filename)
         assert.isTrue(Option.isSome(yield* store.run(runId("cut off"))))
       })

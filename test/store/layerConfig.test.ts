@@ -3,6 +3,9 @@ import { assert, describe, it } from "@effect/vitest"
 import { Config, ConfigProvider, Effect, Layer } from "effect"
 import { EventStore } from "heddle/store/EventStore"
 import * as EventStoreSqlite from "heddle/store/EventStoreSqlite"
+import { FlowStore } from "heddle/store/FlowStore"
+import * as FlowStoreFile from "heddle/store/FlowStoreFile"
+import * as FlowStoreSqlite from "heddle/store/FlowStoreSqlite"
 import { LeaseStore } from "heddle/store/LeaseStore"
 import * as LeaseStoreSqlite from "heddle/store/LeaseStoreSqlite"
 import { RunStore } from "heddle/store/RunStore"
@@ -37,6 +40,18 @@ const stores = {
     Effect.provide(
       Effect.flatMap(EventStore, (store) => store.version("a")),
       EventStoreSqlite.layerConfig({ filename: place })
+    )
+  ),
+  FlowStoreSqlite: Effect.asVoid(
+    Effect.provide(
+      Effect.flatMap(FlowStore, ({ position }) => position),
+      FlowStoreSqlite.layerConfig({ filename: place, lockTimeout: Config.duration("LOCK_TIMEOUT") })
+    )
+  ),
+  FlowStoreFile: Effect.asVoid(
+    Effect.provide(
+      Effect.flatMap(FlowStore, ({ position }) => position),
+      FlowStoreFile.layerConfig({ directory: place })
     )
   )
 }

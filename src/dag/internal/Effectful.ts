@@ -119,6 +119,7 @@ export const make = <
 > =>
   construct(name, {
     kind: "effect",
+    node: undefined,
     ...vertex(options),
     ...attempted(options),
     ...queued(options),

@@ -75,6 +75,7 @@ export const node = <
   const run = (needs: Values<N, J>) => Effect.suspend(() => call(options.input(needs)))
   return construct(name, {
     kind: "effect",
+    node: Object.freeze({ key, input: description.input }),
     ...vertex({ ...options, version: JSON.stringify([key, description.version, options.version]) }),
     ...attempted(description),
     ...queued(options),

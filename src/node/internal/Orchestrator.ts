@@ -11,6 +11,7 @@ import * as Random from "effect/Random"
 import { CurrentModule, type Attempt } from "../../dag/CurrentModule.js"
 import type * as Dag from "../../dag/Dag.js"
 import type * as Module from "../../dag/Module.js"
+import * as Frozen from "../../model/Frozen.js"
 import * as RunError from "../../model/RunError.js"
 import { RunId } from "../../model/RunId.js"
 import * as RunSnapshot from "../../model/RunSnapshot.js"
@@ -27,7 +28,6 @@ import * as Captured from "./Captured.js"
 import * as ChildRun from "./ChildRun.js"
 import * as Codec from "./Codec.js"
 import * as Executions from "./Executions.js"
-import * as Frozen from "./Frozen.js"
 
 const randomId = Effect.map(Effect.replicateEffect(Random.nextIntBetween(0, 2 ** 32), 4), (parts) =>
   RunId.make(parts.map((part) => part.toString(16).padStart(8, "0")).join(""))

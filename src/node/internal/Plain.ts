@@ -3,8 +3,8 @@ import * as Either from "effect/Either"
 import * as ParseResult from "effect/ParseResult"
 import type { ValueSchema } from "../../dag/Node.js"
 import * as CanonicalJson from "../../model/CanonicalJson.js"
+import * as Frozen from "../../model/Frozen.js"
 import * as Faults from "./Faults.js"
-import * as Frozen from "./Frozen.js"
 
 const faultsOf = (issue: ParseResult.ParseIssue): string =>
   Faults.text(ParseResult.ArrayFormatter.formatIssueSync(issue))

@@ -19,6 +19,7 @@ import type { RunPolicy } from "../../model/RunPolicy.js"
 import * as RunSnapshot from "../../model/RunSnapshot.js"
 import type { Failure } from "../../model/Transition.js"
 import type { Plan } from "../../plan/Plan.js"
+import { skippable } from "../../plan/ValueSchema.js"
 import type { ModuleStates } from "./ExecutionState.js"
 import * as Values from "./Values.js"
 
@@ -29,27 +30,6 @@ export type Result = Exit.Exit<unknown, unknown>
 export type Causes = ReadonlyMap<number, Cause.Cause<unknown>>
 
 type Outputs = { readonly [key: string]: unknown }
-
-const skippables = new WeakMap<Plan, ReadonlyArray<boolean>>()
-
-/** Which modules may be skipped though nothing failed, as the types of a Dag have it: these outputs are Options. */
-export const skippable = (plan: Plan): ReadonlyArray<boolean> => {
-  let known = skippables.get(plan)
-  if (known === undefined) {
-    const may: Array<boolean> = []
-    for (const { definition, needs, when } of plan.modules) {
-      const join = definition.kind === "input" ? "always" : definition.join
-      const own = when !== undefined || ("onFailure" in definition && definition.onFailure === "skip")
-      may.push(
-        own ||
-          (join === "allSucceeded" && needs.some(({ index }) => may[index])) ||
-          (join === "anySucceeded" && needs.length > 0 && needs.every(({ index }) => may[index]))
-      )
-    }
-    skippables.set(plan, (known = may))
-  }
-  return known
-}
 
 /** The outputs of a Dag that completed. */
 export const outputsOf = (

@@ -17,7 +17,7 @@ import * as FileLock from "./FileLock.js"
 const markName = "heddle-state.json"
 
 // One writes at a time, so one name is enough: what a crash has left there is written over.
-const temporaryName = "tmp"
+export const temporaryName = "tmp"
 
 const format = 1
 
@@ -48,7 +48,7 @@ export interface FileFolder {
 }
 
 /** Windows cannot sync a folder, and need not. */
-const syncFolder = async (path: string): Promise<void> => {
+export const syncFolder = async (path: string): Promise<void> => {
   if (process.platform === "win32") return
   const handle = await Fs.open(path, constants.O_RDONLY)
   try {
@@ -58,7 +58,8 @@ const syncFolder = async (path: string): Promise<void> => {
   }
 }
 
-const writeWhole = async (location: string, name: string, data: Uint8Array): Promise<void> => {
+/** By way of a file `tmp`: a crash leaves what was there before, or all of this. */
+export const writeWhole = async (location: string, name: string, data: Uint8Array): Promise<void> => {
   const temporary = Path.join(location, temporaryName)
   const handle = await Fs.open(temporary, "w")
   try {
@@ -88,7 +89,7 @@ const readSome = async (path: string, bytes: number | undefined): Promise<Buffer
 }
 
 /** The names in a folder; none when there is no folder. */
-const namesIn = (location: string): Effect.Effect<ReadonlyArray<string>, StoreError> =>
+export const namesIn = (location: string): Effect.Effect<ReadonlyArray<string>, StoreError> =>
   Effect.tryPromise({
     try: async () => {
       try {
@@ -101,7 +102,8 @@ const namesIn = (location: string): Effect.Effect<ReadonlyArray<string>, StoreEr
     catch: FileErrors.fromUnknown(location, "layer")
   })
 
-const isPassing = (name: string): boolean => name === temporaryName || FileLock.isLock(name)
+/** A lock, or what a crash has left. */
+export const isPassing = (name: string): boolean => name === temporaryName || FileLock.isLock(name)
 
 /** Whose folder it is: reads only. Undefined: nobody's, and it may become ours. */
 const identify = (location: string): Effect.Effect<typeof Mark.Type | undefined, StoreError> =>
