@@ -48,7 +48,8 @@ describe("a folder of contracts", () => {
     Effect.gen(function* () {
       const { watched } = yield* folderOf({
         "publish.yaml": workflow("publish", "1.0.0"),
-        "door.yml": "kind: stateMachine\nname: door\nevents: {}\ninitial: shut\nstates: { shut: {} }\ntransitions: []\n",
+        "door.yml":
+          "kind: stateMachine\nname: door\nevents: {}\ninitial: shut\nstates: { shut: {} }\ntransitions: []\n",
         ".hidden.yaml": broken,
         "notes.txt": broken,
         "publish.yaml~": broken
