@@ -9,6 +9,7 @@ import { canFollow, isFinal, type ModuleStatus } from "./ModuleStatus.js"
 import type { RunId } from "./RunId.js"
 import {
   isEnded,
+  type DagTransition,
   type Failure,
   type ModuleTransition,
   type RunStatus,
@@ -292,6 +293,8 @@ export const evolve = (snapshot: RunSnapshot, transition: Transition): RunSnapsh
       return { ...withShared(snapshot, transition.shared), seq }
     case "RunTransition":
       return evolveRun(snapshot, transition)
+    case "DagTransition":
+      return evolveDag(snapshot, transition)
   }
 }
 
@@ -321,3 +324,37 @@ const reopenAll = (modules: RunSnapshot["modules"]): RunSnapshot["modules"] =>
   HashMap.map(modules, (state, path) =>
     isReopened(path, state, (outer) => Option.getOrUndefined(HashMap.get(modules, outer))) ? reopenModule(state) : state
   )
+
+/**
+ * The module of the Dag itself that a path is of, or is inside of.
+ *
+ * @since 0.1.0
+ * @category accessors
+ */
+export const outermost = (path: string): string => {
+  const end = path.indexOf("/")
+  return end < 0 ? path : path.slice(0, end)
+}
+
+const evolveDag = (snapshot: RunSnapshot, transition: DagTransition): RunSnapshot => {
+  const { at, cells, epoch, fingerprint, seq, total, version } = transition
+  const { until: _, version: __, ...kept } = snapshot
+  const gone = new Set([...transition.removed, ...transition.reset])
+  const reset = new Set(transition.reset)
+  const forgotten = new Set(cells)
+  const modules = HashMap.filterMap(snapshot.modules, (state, path) => {
+    if (!gone.has(outermost(path))) return Option.some(state)
+    return reset.has(path) ? Option.some<ModuleState>({ status: "pending", attempt: state.attempt }) : Option.none()
+  })
+  return {
+    ...kept,
+    seq,
+    epoch,
+    fingerprint,
+    total,
+    ...(version === undefined ? undefined : { version }),
+    ...(snapshot.status === "suspended" ? { until: at } : undefined),
+    modules,
+    shared: HashMap.filter(snapshot.shared, (_, cell) => !forgotten.has(cell))
+  }
+}

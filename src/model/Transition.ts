@@ -182,10 +182,40 @@ export const RunTransition = Schema.TaggedStruct("RunTransition", {
 export type RunTransition = typeof RunTransition.Type
 
 /**
+ * The run is one of another Dag from here on; nobody drove it. One that was suspended still is, and is due at `at`.
+ *
+ * - `fingerprint`, `version`, `total`: of the Dag that it is of now
+ * - `removed`: the modules of the former Dag itself that are there no more, with all that is inside of them
+ * - `reset`: those that are `pending` again: the number of their attempts goes on, their items, and all that is inside of
+ *   them, are forgotten
+ * - `cells`: the paths of the shared cells that have their first value again, or are there no more
+ *
  * @since 0.1.0
  * @category schemas
  */
-export const Transition = Schema.Union(ModuleTransition, ItemTransition, SharedTransition, RunTransition)
+export const DagTransition = Schema.TaggedStruct("DagTransition", {
+  seq: Schema.Int,
+  at: Schema.Number,
+  epoch: Schema.Int,
+  fingerprint: Schema.String,
+  version: Schema.optional(Schema.String),
+  total: Schema.Int,
+  removed: Schema.Array(Schema.String),
+  reset: Schema.Array(Schema.String),
+  cells: Schema.Array(Schema.String)
+})
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type DagTransition = typeof DagTransition.Type
+
+/**
+ * @since 0.1.0
+ * @category schemas
+ */
+export const Transition = Schema.Union(ModuleTransition, ItemTransition, SharedTransition, RunTransition, DagTransition)
 
 /**
  * @since 0.1.0

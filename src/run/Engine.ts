@@ -19,6 +19,7 @@ import type {
   CancelError,
   ForkError,
   Handle,
+  MigrateError,
   RerunError,
   ResumeError,
   RunError,
@@ -29,6 +30,7 @@ import type {
 import { defaults, type Options } from "./EngineOptions.js"
 import { Engine } from "./EngineService.js"
 import * as ErasedEngine from "./internal/ErasedEngine.js"
+import type { MigrationPlan } from "./Migration.js"
 import type { Recovery } from "./Recovery.js"
 import type { RunEvent } from "./RunEvent.js"
 import type { ForkOptions, RerunOptions, RunOptions } from "./RunOptions.js"
@@ -274,6 +276,49 @@ export const fork = <O, I, E, R>(
   options: ForkOptions
 ): Effect.Effect<O, E | RunError | ForkError, R | Engine> =>
   Effect.flatMap(Engine, (engine) => engine.fork<O, I, E, R>(dag, runId, options))
+
+/**
+ * Moves an unfinished run that nobody drives (suspended, cut off or quarantined) to another version of its Dag, as a plan
+ * says that was made for it (`Migration.plan`): what is reused stays, the rest is forgotten, and the run is one of this Dag
+ * from then on, in one transaction, with a `DagTransition` in its history. Nobody drives it then: an engine that owns the
+ * Dag does by itself, and `resume` and `start` with this Dag do. No `FlowAdmission` is asked, for nothing begins.
+ *
+ * What ran and is not reused is not undone: neither what it did elsewhere nor what it added to shared cells.
+ *
+ * Fails, and the run is as it was, with
+ *
+ * - `MigrationRefused`: the plan has conflicts left (`Migration.resolve`), or is for another run or Dag, or the run has moved
+ *   on since
+ * - `RunHeld`: somebody drives the run; `RunFinished`: it has ended; `UnknownRun`: there is none
+ * - `PlanInvalid`: the Dag is wrong; `StoreError`: the store failed
+ *
+ * **Interruption**: the run was moved, or was not.
+ *
+ * @example
+ * ```ts
+ * import { Dag, Engine, Module, RunId } from "heddle"
+ * import * as Migration from "heddle/run/Migration"
+ * import { Effect } from "effect"
+ *
+ * const make = (duration: "3 days" | "5 days", version: number) =>
+ *   Dag.make("reminder", { outputs: { pause: Module.sleep("pause", { duration, version }) } })
+ * const [Before, Now] = [make("3 days", 1), make("5 days", 2)]
+ *
+ * const program = Effect.gen(function* () {
+ *   const runId = RunId.make("reminder-1")
+ *   const plan = yield* Migration.plan(Now, runId, { from: Before })
+ *   yield* Engine.migrate(Now, runId, plan)
+ * })
+ * ```
+ *
+ * @since 0.1.0
+ * @category operating
+ */
+export const migrate = <O, I, E, R>(
+  dag: Dag.Dag<O, I, E, R>,
+  runId: RunId,
+  plan: MigrationPlan
+): Effect.Effect<void, MigrateError, Engine> => Effect.flatMap(Engine, (engine) => engine.migrate(dag, runId, plan))
 
 /**
  * `start`, then what happens in the run, in order, to its end or until it is suspended; then the stream ends, or fails

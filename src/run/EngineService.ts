@@ -18,6 +18,7 @@ import type {
   CancelError,
   ForkError,
   Handle,
+  MigrateError,
   RerunError,
   ResumeError,
   RunError,
@@ -25,6 +26,7 @@ import type {
   StartError,
   SubmitError
 } from "./Handle.js"
+import type { MigrationPlan } from "./Migration.js"
 import type { Recovery } from "./Recovery.js"
 import type { RunEvent } from "./RunEvent.js"
 import type { ForkOptions, RerunOptions, RunOptions } from "./RunOptions.js"
@@ -68,6 +70,11 @@ export class Engine extends Context.Tag("heddle/run/Engine")<
       runId: RunId,
       options: ForkOptions
     ) => Effect.Effect<O, E | RunError | ForkError, R>
+    readonly migrate: <O, I, E, R>(
+      dag: Dag.Dag<O, I, E, R>,
+      runId: RunId,
+      plan: MigrationPlan
+    ) => Effect.Effect<void, MigrateError>
     readonly stream: <O, I, E, R>(
       dag: Dag.Dag<O, I, E, R>,
       input: NoInfer<I>,

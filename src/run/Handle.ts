@@ -6,6 +6,7 @@
 import type * as Effect from "effect/Effect"
 import type * as Stream from "effect/Stream"
 import type { FlowRefused } from "../model/FlowError.js"
+import type { MigrationRefused } from "../model/MigrationError.js"
 import type {
   AlreadyDelivered,
   DagChanged,
@@ -101,6 +102,14 @@ export type ForkError =
   | DagChanged
   | StoredValueInvalid
   | StoreError
+
+/**
+ * Why a run was not moved to another Dag. Nothing has changed.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export type MigrateError = PlanInvalid | UnknownRun | RunFinished | RunHeld | MigrationRefused | StoreError
 
 /**
  * Why a run could not be cancelled by its id.

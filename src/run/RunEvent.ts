@@ -3,7 +3,13 @@
  *
  * @since 0.1.0
  */
-import type { ItemTransition, ModuleTransition, RunStatus, SharedTransition } from "../model/Transition.js"
+import type {
+  DagTransition,
+  ItemTransition,
+  ModuleTransition,
+  RunStatus,
+  SharedTransition
+} from "../model/Transition.js"
 
 /**
  * A driver took the run: `epoch` 1 when it started, one more for each time it was resumed.
@@ -50,7 +56,8 @@ export interface Finished {
  * @since 0.1.0
  * @category models
  */
-export type Persisted = Started | ModuleTransition | ItemTransition | SharedTransition | Suspended | Finished
+export type Persisted =
+  Started | ModuleTransition | ItemTransition | SharedTransition | DagTransition | Suspended | Finished
 
 /**
  * What a module emitted (`Run.emit`); `index` is that of the item, in a map. Not persisted: `seq` is the number of the

@@ -15,7 +15,7 @@ import * as Ref from "effect/Ref"
 import { RunHeld } from "../model/RunError.js"
 import type { RunId } from "../model/RunId.js"
 import type { StoreError } from "../model/StoreError.js"
-import { RunStore, type Due, type Opened, type RunRow, type Seed } from "../store/RunStore.js"
+import { RunStore, type Due, type Migration, type Opened, type RunRow, type Seed } from "../store/RunStore.js"
 import { LeaseStore } from "../store/LeaseStore.js"
 import * as LeasedClaims from "./internal/LeasedClaims.js"
 import * as RunClaims from "./internal/RunClaims.js"
@@ -116,6 +116,16 @@ export class RunLease extends Context.Tag("heddle/state/RunLease")<
      * first to claim has it.
      */
     readonly due: (fingerprints: ReadonlyArray<string>, limit: number) => Effect.Effect<Due, StoreError>
+
+    /**
+     * `RunStore.migrate`, for the driver of the run: whether it took place.
+     *
+     * **Interruption**: it took place or not.
+     */
+    readonly migrate: (
+      claim: Claim,
+      migration: Omit<Migration, "runId" | "epoch">
+    ) => Effect.Effect<boolean, StoreError>
 
     /** Calls `onLost` at each heartbeat that finds that somebody else drives the run, until it is let go of. */
     readonly watch: (claim: Claim, onLost: () => void) => Effect.Effect<void>
@@ -326,6 +336,7 @@ const make = Effect.fnUntraced(function* (
       Effect.flatMap(Clock.currentTimeMillis, (now) =>
         store.due({ fingerprints, now, expiredBefore: now - expiry, limit })
       ),
+    migrate: ({ epoch, runId }, migration) => store.migrate({ ...migration, runId, epoch }),
     watch: (claim, onLost) =>
       Ref.update(holds, (map) => (isHeld(map, claim) ? HashMap.set(map, claim.runId, { claim, onLost }) : map)),
     forget: (claim) => Effect.zipRight(drop(claim), claims.forget(claim)),

@@ -8,7 +8,7 @@ import type * as Effect from "effect/Effect"
 import type * as Option from "effect/Option"
 import type { RunId } from "../model/RunId.js"
 import type { StoreError } from "../model/StoreError.js"
-import type { RunStatus, Transition } from "../model/Transition.js"
+import type { DagTransition, RunStatus, Transition } from "../model/Transition.js"
 import type { Batch, DeadLetter, ItemRow, Kept, RunChanges, RunRow, Seed, SignalRow, Stored } from "./RunRows.js"
 
 export type * from "./RunRows.js"
@@ -59,6 +59,21 @@ export type Claim =
   | { readonly _tag: "Finished"; readonly run: RunRow }
   | { readonly _tag: "Quarantined"; readonly run: RunRow }
   | { readonly _tag: "Unknown" }
+
+/**
+ * A run becomes one of another Dag. `input`, `signals`: as of a new run of that Dag; `transition` is the next one of the
+ * run, and says the rest.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Migration {
+  readonly runId: RunId
+  readonly epoch: number
+  readonly input: string
+  readonly signals: string
+  readonly transition: DagTransition
+}
 
 /**
  * - `Settled`: this is what the signal is now; `was` is what it had been before: then nothing was changed
@@ -184,6 +199,17 @@ export class RunStore extends Context.Tag("heddle/store/RunStore")<
      * modules is due at once, whatever `wakeAt` says: no wake-up is lost.
      */
     readonly commit: (batch: Batch) => Effect.Effect<ReadonlyArray<RunChanges>, StoreError>
+
+    /**
+     * Makes an unfinished run one of another Dag, for its driver with this `epoch`, and gives whether it did: not when the
+     * epoch is another, the run has ended or is unknown, or the transition is not its next one; then nothing has changed.
+     *
+     * Its row and inputs are as the request says, and a suspended run is due at the time of the transition. The modules that
+     * the transition removes are forgotten, those that it resets are pending (with their attempt and nothing else); of
+     * both, the outputs, items and signals are forgotten, and all that is inside of them; and so are the cells that it
+     * names. What the run was before can still be told: the Dag that it was created as is kept with the `seq` 0.
+     */
+    readonly migrate: (migration: Migration) => Effect.Effect<boolean, StoreError>
 
     /** The fields of a keyed state as JSON texts; none when there is no such state. */
     readonly state: (key: string) => Effect.Effect<ReadonlyMap<string, string>, StoreError>

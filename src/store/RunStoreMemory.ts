@@ -180,6 +180,12 @@ export const layer = (options?: {
             return refused
           }),
 
+        migrate: (migration) =>
+          access(({ runs }) => {
+            const stored = runs.get(migration.runId)
+            return stored !== undefined && MemoryRun.migrate(stored, migration)
+          }),
+
         state: (key) => access(({ states }) => new Map(states.get(key))),
 
         bury: (letter) =>

@@ -18,6 +18,7 @@ import * as SqliteDatabase from "./internal/SqliteDatabase.js"
 import * as SqliteFile from "./internal/SqliteFile.js"
 import * as SqliteHistory from "./internal/SqliteHistory.js"
 import * as SqliteLetters from "./internal/SqliteLetters.js"
+import * as SqliteMigration from "./internal/SqliteMigration.js"
 import * as SqliteRuns from "./internal/SqliteRuns.js"
 import * as SqliteSnapshots from "./internal/SqliteSnapshots.js"
 import * as SqliteState from "./internal/SqliteState.js"
@@ -157,6 +158,9 @@ const make = (database: SqliteDatabase.SqliteDatabase, spillBytes: number): RunS
           }),
         { synced }
       ),
+
+    migrate: (migration) =>
+      database.write("migrate", (connection) => SqliteMigration.migrate(connection, migration), { synced: true }),
 
     state: (key) => database.read("state", (connection) => SqliteStates.read(connection, key)),
 

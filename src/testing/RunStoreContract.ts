@@ -23,6 +23,7 @@ import * as Reopen from "./internal/contract/Reopen.js"
 import * as Retention from "./internal/contract/Retention.js"
 import * as RunStatus from "./internal/contract/RunStatus.js"
 import * as Signals from "./internal/contract/Signals.js"
+import * as Migrations from "./internal/contract/Migrations.js"
 import * as Snapshots from "./internal/contract/Snapshots.js"
 import * as States from "./internal/contract/States.js"
 import * as Storage from "./internal/contract/Storage.js"
@@ -57,6 +58,7 @@ export const checks = (options: Options = {}): ReadonlyArray<Contract.Check> => 
   ...Items.checks,
   ...History.checks(options),
   ...Snapshots.checks,
+  ...Migrations.checks,
   ...List.checks,
   ...RunStatus.checks,
   ...Signals.checks,

@@ -23,7 +23,7 @@ const nameOf = ({ index, module }: { readonly module: string; readonly index: nu
   index === null ? module : `${module}:${index}`
 
 const completedBy = (transition: Transition.Transition | undefined): string | undefined =>
-  transition === undefined || transition._tag === "RunTransition" || transition._tag === "SharedTransition"
+  transition === undefined || !("module" in transition)
     ? undefined
     : transition.status === "completed"
       ? nameOf({ module: transition.module, index: transition._tag === "ItemTransition" ? transition.index : null })

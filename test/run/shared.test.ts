@@ -103,7 +103,7 @@ describe("updates", () => {
       assert.deepStrictEqual(yield* agrees, { "stats/seen": 10, "stats/twin": 1 })
       const history = yield* (yield* Timeline.Timeline).history(id)
       assert.deepStrictEqual(
-        history.flatMap((change) => (change._tag === "RunTransition" || !change.shared ? [] : [change])),
+        history.flatMap((change) => ("shared" in change && change.shared ? [change] : [])),
         history.flatMap((change) =>
           change._tag === "ModuleTransition" && change.module === "writer" && change.status === "completed"
             ? [{ ...change, shared: { "stats/seen": 10, "stats/twin": 1 } }]

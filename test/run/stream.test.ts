@@ -107,6 +107,8 @@ const shapeOf = (event: Engine.RunEvent) => {
       return [event._tag, event.module, event.index, event.status, event.shared]
     case "SharedTransition":
       return [event._tag, event.shared]
+    case "DagTransition":
+      return [event._tag, event.fingerprint]
     case "Started":
       return [event._tag, event.epoch]
     case "Finished":

@@ -102,6 +102,62 @@ export const faults: ReadonlyArray<{
     found: ["open: keeps the version"]
   },
   {
+    fault: "migrates whoever asks",
+    change: (store) => ({
+      migrate: (migration) =>
+        Effect.flatMap(
+          store.run(migration.runId),
+          Option.match({
+            onNone: () => Effect.succeed(true),
+            onSome: ({ epoch, seq }) =>
+              store.migrate({ ...migration, epoch, transition: { ...migration.transition, seq: seq + 1 } })
+          })
+        )
+    }),
+    found: ["migrate: refuses another driver", "migrate: takes place once"]
+  },
+  {
+    fault: "keeps in a migration what is to be forgotten",
+    change: (store) => ({
+      migrate: (migration) =>
+        store.migrate({ ...migration, transition: { ...migration.transition, removed: [], reset: [], cells: [] } })
+    }),
+    found: ["migrate: makes the run one of the other Dag"]
+  },
+  {
+    fault: "forgets all signals in a migration",
+    change: (store) => ({
+      migrate: (migration) =>
+        store.migrate({
+          ...migration,
+          transition: { ...migration.transition, removed: [...migration.transition.removed, "ask"] }
+        })
+    }),
+    found: ["migrate: keeps a signal that stays"]
+  },
+  {
+    fault: "makes a suspended run due at once in a migration",
+    change: (store) => ({
+      migrate: (migration) => store.migrate({ ...migration, transition: { ...migration.transition, at: 0 } })
+    }),
+    found: ["migrate: makes a suspended run due", "migrate: makes the run one of the other Dag"]
+  },
+  {
+    fault: "does not know as which Dag a run was kept",
+    change: (store) => ({
+      snapshot: (id, bound) =>
+        Effect.flatMap(store.snapshot(id, bound), (kept) =>
+          Effect.map(store.run(id), (run) =>
+            Option.zipWith(kept, run, (kept, { fingerprint, total, version }) => ({
+              ...kept,
+              stored: { ...kept.stored, run: { ...kept.stored.run, fingerprint, total, version } }
+            }))
+          )
+        )
+    }),
+    found: ["migrate: keeps as which Dag"]
+  },
+  {
     fault: "has whole numbers as times",
     change: (store) => ({ open: (run) => store.open({ ...run, createdAt: Math.floor(run.createdAt) }) }),
     found: ["open: keeps large inputs, long ids and fractions of times"]

@@ -27,6 +27,8 @@ import * as Fork from "./Fork.js"
 import * as Inputs from "./Inputs.js"
 import * as Launch from "./Launch.js"
 import * as Limits from "./Limits.js"
+import type { MigrationPlan } from "../Migration.js"
+import * as Moving from "./Moving.js"
 import * as LiveRuns from "./LiveRuns.js"
 import type { Entry, Obtained, Restore } from "./LiveRuns.js"
 import * as Policy from "./Policy.js"
@@ -277,6 +279,14 @@ export const make = Effect.fnUntraced(function* (engine: EngineOptions<ReadonlyA
       })
     )
 
+  const migrate = Moving.make({
+    admit,
+    lease,
+    timeline,
+    signals,
+    moved: (fingerprint) => (owned.has(fingerprint) ? notify : Effect.void)
+  })
+
   const waker: Waker.Waker = yield* Waker.make({
     fingerprints: [...owned.keys()],
     recover: engine.recover,
@@ -322,6 +332,7 @@ export const make = Effect.fnUntraced(function* (engine: EngineOptions<ReadonlyA
       Effect.uninterruptibleMask((restore) =>
         Effect.flatMap(fork(dag, runId, options, restore), (obtained) => awaited(obtained, restore))
       ),
+    migrate: (dag: Dag.Any, runId: RunId, plan: MigrationPlan) => migrate(dag, runId, plan),
     cancel: (dag: Dag.Any, runId: RunId) => Effect.flatMap(planOf(dag), (plan) => cancelStored(plan, runId)),
     signal: (runId: RunId, module: Module.Any, value: unknown, options?: { readonly within?: string }) =>
       signal(runId, module, value, options?.within),

@@ -281,7 +281,7 @@ const valueOf = (item: EndedItem | undefined) =>
   item !== undefined && Exit.isSuccess(item.exit) ? item.exit.value : undefined
 
 /** The schema of what is stored of a module, where anything is. */
-const schemaOf = (definition: Definition.Definition): Definition.ErasedSchema | undefined => {
+export const schemaOf = (definition: Definition.Definition): Definition.ErasedSchema | undefined => {
   switch (definition.kind) {
     case "effect":
     case "pure":

@@ -83,7 +83,7 @@ const changesOf = (claim: Claim, updates: ReadonlyArray<RunUpdate>): RunChanges 
 }
 
 const sharedOf = (transition: Transition): ReadonlyArray<readonly [cell: string, value: unknown]> =>
-  transition._tag === "RunTransition" || transition.shared === undefined ? [] : Object.entries(transition.shared)
+  !("shared" in transition) || transition.shared === undefined ? [] : Object.entries(transition.shared)
 
 /** Merges the changes of one key: of each field the last one counts. */
 const patchOf = (key: string, patches: ReadonlyArray<Patch>): StateChange => {
@@ -155,7 +155,7 @@ const coalesced = ({ transitions }: RunChanges): number => {
     else if (transition._tag === "RunTransition") run = transition
     // an item ends once in a batch
     else if (transition._tag === "ItemTransition") writers.add(transition)
-    if (transition._tag === "RunTransition" || transition.shared === undefined) continue
+    if (!("shared" in transition) || transition.shared === undefined) continue
     for (const cell of Object.keys(transition.shared)) cells.set(cell, transition)
   }
   for (const transition of modules.values()) writers.add(transition)

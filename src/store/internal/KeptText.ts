@@ -27,8 +27,11 @@ const Module = Schema.Struct({
   items: Schema.NullOr(Schema.Number)
 })
 
-/** What changes of a run. */
+/** What changes of a run. An older text does not say of which Dag the run was: it was of one for ever. */
 const Run = Schema.Struct({
+  fingerprint: Schema.optionalWith(Schema.String, { exact: true }),
+  version: Schema.optionalWith(Schema.NullOr(Schema.String), { exact: true }),
+  total: Schema.optionalWith(Schema.Number, { exact: true }),
   status: RunStatus,
   epoch: Schema.Number,
   owner: Schema.String,
@@ -59,7 +62,22 @@ const replacer = (_: string, value: unknown) => (value === Infinity ? "Infinity"
 /** Without what never changes of a run, such as its inputs. */
 export const encode = ({ items, modules, run, shared }: Stored): string => {
   const { epoch, finishedAt, heartbeatAt, owner, quarantined, recoveries, seq, startedAt, status, wakeAt } = run
-  const changing = { status, epoch, owner, heartbeatAt, seq, startedAt, finishedAt, wakeAt, recoveries, quarantined }
+  const { fingerprint, total, version } = run
+  const changing = {
+    fingerprint,
+    version,
+    total,
+    status,
+    epoch,
+    owner,
+    heartbeatAt,
+    seq,
+    startedAt,
+    finishedAt,
+    wakeAt,
+    recoveries,
+    quarantined
+  }
   return JSON.stringify({ run: changing, modules, items, shared }, replacer)
 }
 

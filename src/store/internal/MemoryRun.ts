@@ -2,13 +2,25 @@
  * One run in memory, with all that is stored of it.
  */
 import * as Arrays from "effect/Array"
-import * as Option from "effect/Option"
+import type * as Option from "effect/Option"
 import { canFollow, isFinal } from "../../model/ModuleStatus.js"
 import * as RunSnapshot from "../../model/RunSnapshot.js"
 import type { Transition } from "../../model/Transition.js"
-import type { ItemRow, Kept, ModuleChange, RunRow, RunStore, Seed, SharedRow, SignalRow, Stored } from "../RunStore.js"
+import type {
+  ItemRow,
+  Kept,
+  Migration,
+  ModuleChange,
+  RunRow,
+  RunStore,
+  Seed,
+  SharedRow,
+  SignalRow,
+  Stored
+} from "../RunStore.js"
 import { begin } from "./Changes.js"
 import * as KeptText from "./KeptText.js"
+import * as Migrated from "./Migrated.js"
 
 /** Changed in place: a commit costs its changes, not the size of its runs. */
 export interface MemoryRun {
@@ -135,6 +147,28 @@ export const reopen = (run: MemoryRun): void => {
   }
 }
 
+/** `RunStore.migrate`. */
+export const migrate = (run: MemoryRun, migration: Migration): boolean => {
+  const { transition } = migration
+  const row = Migrated.row(run.row, migration)
+  if (row === undefined) return false
+  if (run.kept[0]?.seq !== 0) run.kept.unshift({ seq: 0, at: run.row.createdAt, stored: Migrated.begun(run.row) })
+  const reset = new Set(transition.reset)
+  const gone = new Set([...transition.removed, ...reset])
+  for (const [path, module] of run.modules) {
+    if (!gone.has(RunSnapshot.outermost(path))) continue
+    if (reset.has(path)) run.modules.set(path, { ...module, ...none, items: null, status: "pending" })
+    else run.modules.delete(path)
+  }
+  for (const paths of [run.items, run.signals]) {
+    for (const path of paths.keys()) if (gone.has(RunSnapshot.outermost(path))) paths.delete(path)
+  }
+  for (const cell of transition.cells) run.shared.delete(cell)
+  run.history.push(transition)
+  run.row = row
+  return true
+}
+
 const itemCounts = (run: MemoryRun): Stored["items"] =>
   Array.from(run.items).flatMap(([module, items]) => {
     const rows = Array.from(items.values())
@@ -163,8 +197,12 @@ export const keep = (run: MemoryRun): number => {
 /** When it is due as its transition says it. */
 const wakeAtOf = ({ history, row }: MemoryRun): number | null => {
   if (row.status !== "suspended") return null
-  const last = Arrays.findLast(history, ({ _tag }) => _tag === "RunTransition")
-  return Option.isSome(last) && last.value._tag === "RunTransition" ? (last.value.until ?? null) : null
+  for (let i = history.length - 1; i >= 0; i--) {
+    const transition = history[i]!
+    if (transition._tag === "DagTransition") return transition.at
+    if (transition._tag === "RunTransition") return transition.until ?? null
+  }
+  return null
 }
 
 export const kept = (

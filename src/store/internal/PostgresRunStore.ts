@@ -12,6 +12,7 @@ import * as PostgresChanges from "./PostgresChanges.js"
 import type { PostgresDatabase } from "./PostgresDatabase.js"
 import * as PostgresHistory from "./PostgresHistory.js"
 import * as PostgresLetters from "./PostgresLetters.js"
+import * as PostgresMigration from "./PostgresMigration.js"
 import * as PostgresRuns from "./PostgresRuns.js"
 import * as PostgresState from "./PostgresState.js"
 import * as PostgresStates from "./PostgresStates.js"
@@ -126,6 +127,9 @@ export const make = (database: PostgresDatabase, options: { readonly isClockGive
           }),
         { synced }
       ),
+
+    migrate: (migration) =>
+      database.write("migrate", (connection) => PostgresMigration.migrate(connection, migration), { synced: true }),
 
     state: (key) => database.read("state", (connection) => PostgresStates.read(connection, key)),
 

@@ -37,6 +37,12 @@ export const valuesOf = (run: number, transition: Transition): ReadonlyArray<unk
     }
     case "SharedTransition":
       return [run, seq, at, "", null, null, null, null, null, null, null, json(transition.shared)]
+    case "DagTransition": {
+      const { cells, epoch, fingerprint, removed, reset, total, version } = transition
+      const dag = json({ fingerprint, version, total, removed, reset, cells })
+      // `until`: when it is due, where it is suspended
+      return [run, seq, at, "", null, null, null, epoch, null, null, at, dag]
+    }
     case "RunTransition": {
       const { epoch, status, until } = transition
       return [run, seq, at, status, null, null, null, epoch, null, null, until ?? null, null]
@@ -56,6 +62,10 @@ const transitionOf = (row: TransitionRow): unknown => {
   const { at, attempt, because, epoch, item, module, seq, status, until } = row
   const waiting = until === null ? undefined : { until }
   if (module === null) {
+    if (epoch !== null && row.shared !== null) {
+      // as it was written; the schema looks at it
+      return { ...(JSON.parse(row.shared) as object), _tag: "DagTransition", seq, at, epoch }
+    }
     return epoch === null
       ? { _tag: "SharedTransition", seq, at, ...parsed(row) }
       : { _tag: "RunTransition", seq, at, status, epoch, ...waiting }

@@ -50,7 +50,7 @@ const checkHistory = ({ history, snapshot }: Driven) => {
         for (const [path, { stays }] of finals) if (!stays) finals.delete(path)
       }
       hasEnded = isEnded(transition.status)
-    } else if (transition._tag !== "SharedTransition") {
+    } else if ("module" in transition) {
       const { failure, module, status } = transition
       const path = transition._tag === "ItemTransition" ? `${module}#${transition.index}` : module
       assert.isFalse(hasEnded, `the run has ended, and ${path} becomes ${status}`)
