@@ -55,11 +55,10 @@ const agrees = (runId = id) =>
     assert.deepStrictEqual({ ...plain(state), epoch: stored.epoch }, plain(stored))
   })
 
-/** Decides all conflicts, so that what differs runs again. */
+/** Decides all conflicts, one after the other, so that what differs runs again. */
 const decided = (plan: Migration.MigrationPlan): Migration.MigrationPlan => {
-  const open = plan.steps.filter(({ action, decisions }) => action === "conflict" && decisions.length > 0)
-  const decisions = Object.fromEntries(open.map(({ path }) => [path, "runAgain" as const]))
-  return open.length === 0 ? plan : decided(Either.getOrThrow(Migration.resolve(plan, decisions)))
+  const open = plan.steps.find(({ action, decisions }) => action === "conflict" && decisions.length > 0)
+  return open === undefined ? plan : decided(Either.getOrThrow(Migration.resolve(plan, { [open.path]: "runAgain" })))
 }
 
 const fresh = RunId.make("fresh")
@@ -305,6 +304,8 @@ describe("a suspended run", () => {
         ["ask", "first", "stats/total"]
       )
       yield* Engine.migrate(next, id, plan)
+      const { modules, shared } = plain(yield* storedRun())
+      assert.deepStrictEqual([Object.keys(modules), shared], [["n"], {}])
       assert.deepStrictEqual(yield* Engine.resume(next, id), { only: 1 })
       yield* agrees()
       const again = make(log)
@@ -312,6 +313,34 @@ describe("a suspended run", () => {
     }).pipe(Effect.provide(alone()))
   )
 })
+
+it.effect("a child Dag and a map run again as a whole, with all that is inside of them", () =>
+  Effect.gen(function* () {
+    const log: Array<string> = []
+    const started = (path: string) => void log.push(path)
+    const list = (version: number): ReadonlyArray<EditedDag.Described> => [
+      { name: "m0", kind: "child", version, needs: [] },
+      { name: "m1", kind: "maps", version, needs: [] },
+      { name: "m2", kind: "map", version, needs: [] },
+      { name: "m3", kind: "sleep", version: 0, needs: ["m0", "m1", "m2"] }
+    ]
+    const [old, next] = [EditedDag.dag(list(0), started), EditedDag.dag(list(1), started)]
+    const waits = yield* Effect.flip(Engine.execute(old, { seed: 1 }, { runId: id }))
+    assert.strictEqual(waits._tag, "RunSuspended")
+    const before = [...log].sort()
+    log.length = 0
+    yield* Engine.migrate(next, id, decided(yield* planned(next, old)))
+    const moved = yield* storedRun()
+    assert.deepStrictEqual(
+      Array.from(moved.modules, ([path, { items, status }]) => `${path} ${status} ${items === undefined}`).sort(),
+      ["m0 pending true", "m1 pending true", "m2 pending true", "m3 pending true", "seed completed true"]
+    )
+    yield* agrees()
+    assert.strictEqual((yield* Effect.flip(Engine.resume(next, id)))._tag, "RunSuspended")
+    assert.sameMembers([...new Set(log)], [...new Set(before)])
+    yield* agrees()
+  }).pipe(Effect.provide(alone()))
+)
 
 describe("a migration is refused, and changes nothing,", () => {
   it.effect("for another run, another Dag, a run that has moved on, that is driven, or that has ended", () =>
