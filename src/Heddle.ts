@@ -31,13 +31,21 @@ export interface Options<D extends ReadonlyArray<Dag.Any> = readonly []> {
   readonly lease?: Partial<RunLease.Options>
 }
 
+/**
+ * What a composition gives: the engine, its writer, and what reads and signals runs.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Services = Engine.Engine | StateWriter.StateWriter | Timeline.Timeline | Signals.Signals
+
 const over = <R, const D extends ReadonlyArray<Dag.Any>>(
   lease: Layer.Layer<RunLease.RunLease, never, R>,
   options: Options<D>
 ) =>
   Engine.layer(options.engine).pipe(
-    Layer.provide(Layer.mergeAll(lease, Signals.layer, Retention.layer)),
-    Layer.provideMerge(Layer.merge(StateWriter.layer(options.writer), Timeline.layer))
+    Layer.provide(Layer.merge(lease, Retention.layer)),
+    Layer.provideMerge(Layer.mergeAll(StateWriter.layer(options.writer), Timeline.layer, Signals.layer))
   )
 
 /**
@@ -61,8 +69,7 @@ const over = <R, const D extends ReadonlyArray<Dag.Any>>(
  */
 export const layer = <const D extends ReadonlyArray<Dag.Any> = readonly []>(
   options: Options<D> = {}
-): Layer.Layer<Engine.Engine | StateWriter.StateWriter | Timeline.Timeline, never, RunStore | Engine.Requirements<D>> =>
-  over(RunLease.layer(options.lease), options)
+): Layer.Layer<Services, never, RunStore | Engine.Requirements<D>> => over(RunLease.layer(options.lease), options)
 
 /**
  * An engine over any store that drives a run only while it has the run's lease in a `LeaseStore`, wherever that keeps it:
@@ -86,11 +93,8 @@ export const layer = <const D extends ReadonlyArray<Dag.Any> = readonly []>(
  */
 export const layerLeased = <const D extends ReadonlyArray<Dag.Any> = readonly []>(
   options: Options<D> = {}
-): Layer.Layer<
-  Engine.Engine | StateWriter.StateWriter | Timeline.Timeline,
-  never,
-  RunStore | LeaseStore | Engine.Requirements<D>
-> => over(RunLease.layerLeased(options.lease), options)
+): Layer.Layer<Services, never, RunStore | LeaseStore | Engine.Requirements<D>> =>
+  over(RunLease.layerLeased(options.lease), options)
 
 /**
  * An engine over a store in memory: the same behaviour as with a file, gone with the process. Runs are `buffered` unless
@@ -100,7 +104,7 @@ export const layerLeased = <const D extends ReadonlyArray<Dag.Any> = readonly []
  * @since 0.1.0
  * @category layers
  */
-export const layerMemory: Layer.Layer<Engine.Engine | StateWriter.StateWriter | Timeline.Timeline> = Layer.suspend(() =>
+export const layerMemory: Layer.Layer<Services> = Layer.suspend(() =>
   layer({
     engine: { durability: "buffered", poll: Duration.infinity },
     lease: { heartbeat: Duration.infinity, expiry: Duration.infinity }
@@ -124,7 +128,7 @@ export const layerMemory: Layer.Layer<Engine.Engine | StateWriter.StateWriter | 
  */
 export const layerSqlite = <const D extends ReadonlyArray<Dag.Any> = readonly []>(
   options: Options<D> & { readonly filename: string; readonly store?: Partial<RunStoreSqlite.Options> }
-): Layer.Layer<Engine.Engine | StateWriter.StateWriter | Timeline.Timeline, StoreError, Engine.Requirements<D>> =>
+): Layer.Layer<Services, StoreError, Engine.Requirements<D>> =>
   layer(options).pipe(Layer.provide(RunStoreSqlite.layer({ ...options.store, filename: options.filename })))
 
 /**

@@ -68,6 +68,8 @@ export * as DebugGuard from "./run/DebugGuard.js"
 export * as Engine from "./run/Engine.js"
 /** Which Dags an engine may begin to run. */
 export * as FlowAdmission from "./run/FlowAdmission.js"
+/** What becomes of a run that is moved to another version of its Dag. */
+export * as Migration from "./run/Migration.js"
 /** What a module may call while it runs. */
 export * as Run from "./run/Run.js"
 /** The progress of a run on a terminal or in a log. */

@@ -1,7 +1,7 @@
 /** Executions of an orchestrator that several processes are asked for, each of which drives one only under its lease. */
 import { assert, describe, it } from "@effect/vitest"
 import { Clock, Context, Effect, Exit, FastCheck as fc, Fiber, Layer, Option, Schema } from "effect"
-import { Dag, Engine, Heddle, Lease, LeaseStore, Module, RunError, RunId, type StateWriter, Timeline } from "heddle"
+import { Dag, Engine, Heddle, Lease, LeaseStore, Module, RunError, RunId, Timeline } from "heddle"
 import * as OrchestratorNode from "heddle/node/OrchestratorNode"
 import * as LeaseStoreMemory from "heddle/store/LeaseStoreMemory"
 import * as RunStoreMemory from "heddle/store/RunStoreMemory"
@@ -65,7 +65,7 @@ const makeJournal = () => {
 }
 type Journal = ReturnType<typeof makeJournal>
 
-type Services = Fulfil | Engine.Engine | StateWriter.StateWriter | Timeline.Timeline | Lease.Lease
+type Services = Heddle.Services | Lease.Lease | Fulfil
 
 /** While it is stopped no timer of it goes off, as with SIGSTOP, and all that were due do when it continues. */
 interface Process {

@@ -8,7 +8,17 @@
 import { Context, Effect, Option, Schedule, Schema } from "effect"
 import type { Cause, Exit, Layer } from "effect"
 import { Dag, Engine, Heddle, Module, Run, RunId, Shared } from "heddle"
-import type { Cancelled, Failed, ModuleError, ModuleTimedOut, RunError, Skipped, StateWriter, Timeline } from "heddle"
+import type {
+  Cancelled,
+  Failed,
+  ModuleError,
+  ModuleTimedOut,
+  RunError,
+  Signals,
+  Skipped,
+  StateWriter,
+  Timeline
+} from "heddle"
 import { CurrentModule } from "heddle/dag/CurrentModule"
 import type { Attempt } from "heddle/dag/CurrentModule"
 import type { Handle, ResumeError, RunError as RunEnd, StartError } from "heddle/run/Handle"
@@ -247,7 +257,10 @@ const provided: Effect.Effect<
   PricingError | OutOfStock | PaymentError | RunEnd | StartError,
   Pricing | Stock | Payments
 > = Effect.provide(program, Heddle.layerMemory)
-same<typeof Heddle.layerMemory, Layer.Layer<Engine.Engine | StateWriter.StateWriter | Timeline.Timeline>>()
+same<
+  typeof Heddle.layerMemory,
+  Layer.Layer<Engine.Engine | StateWriter.StateWriter | Timeline.Timeline | Signals.Signals>
+>()
 
 // --- retry sees the module's own errors, and its timeout
 
