@@ -12,6 +12,8 @@ import * as Plan from "../plan/Plan.js"
 import * as ToolSchema from "../plan/ToolSchema.js"
 import * as SchemaChange from "./internal/SchemaChange.js"
 
+export { plan, resolve, type Decision, type MigrationPlan, type Step } from "./DriftPlan.js"
+
 /**
  * - `unchanged`: nothing that can be seen differs
  * - `compatible`: what was encoded with the schemas of the flow is decoded by those of the Dag

@@ -1,7 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Either, Layer, Ref, Schema } from "effect"
-import { Dag, Engine, FlowRegistry, Heddle, Module, RunId, RunSnapshot } from "heddle"
-import * as DriftPlan from "heddle/registry/DriftPlan"
+import { Dag, Drift, Engine, FlowRegistry, Heddle, Module, RunId, RunSnapshot } from "heddle"
 import * as FlowStoreMemory from "heddle/store/FlowStoreMemory"
 
 const runId = RunId.make("order-1")
@@ -24,8 +23,7 @@ const orderOf = (ran: Ref.Ref<ReadonlyArray<string>>, version: string, { quote =
   return Dag.make("order", { version, outputs: { sent } })
 }
 
-const actions = (plan: DriftPlan.MigrationPlan) =>
-  Object.fromEntries(plan.steps.map(({ action, path }) => [path, action]))
+const actions = (plan: Drift.MigrationPlan) => Object.fromEntries(plan.steps.map(({ action, path }) => [path, action]))
 
 const Live = Heddle.layerMemory.pipe(Layer.provideMerge(FlowRegistry.layer()), Layer.provide(FlowStoreMemory.layer()))
 
@@ -47,7 +45,7 @@ describe("what a deploy would do to a run", () => {
       const now = orderOf(ran, "2.0.0", { send: 2 })
       yield* FlowRegistry.register(now)
       const before = yield* Engine.get(runId)
-      const plan = yield* DriftPlan.plan(now, runId)
+      const plan = yield* Drift.plan(now, runId)
       assert.deepStrictEqual(actions(plan), { quote: "reuse", approval: "reuse", send: "run" })
       assert.deepStrictEqual(yield* Engine.get(runId), before, "a plan changes nothing")
 
@@ -67,14 +65,14 @@ describe("what a deploy would do to a run", () => {
     Effect.gen(function* () {
       const { ran } = yield* suspended(true)
       const now = orderOf(ran, "2.0.0", { quote: 2 })
-      const plan = yield* DriftPlan.plan(now, runId)
+      const plan = yield* Drift.plan(now, runId)
       assert.strictEqual(actions(plan)["quote"], "conflict")
       const before = yield* Engine.get(runId)
       const refused = yield* Effect.flip(Engine.migrate(now, runId, plan))
       assert.deepInclude(refused, { _tag: "MigrationRefused", reason: "conflicts", paths: ["quote"] })
       assert.deepStrictEqual(yield* Engine.get(runId), before)
 
-      const decided = Either.getOrThrow(DriftPlan.resolve(plan, { quote: "runAgain" }))
+      const decided = Either.getOrThrow(Drift.resolve(plan, { quote: "runAgain" }))
       yield* Engine.migrate(now, runId, decided)
       yield* Engine.signal(runId, approval, "yes")
       assert.deepStrictEqual(yield* Engine.resume(now, runId), { sent: 201 })
@@ -86,10 +84,10 @@ describe("what a deploy would do to a run", () => {
     Effect.gen(function* () {
       const { before, ran } = yield* suspended(false)
       const now = orderOf(ran, "2.0.0", { send: 2 })
-      const unknown = yield* Effect.flip(DriftPlan.plan(now, runId))
+      const unknown = yield* Effect.flip(Drift.plan(now, runId))
       assert.deepInclude(unknown, { _tag: "UnknownFlow", name: "order", version: "1.0.0" })
-      assert.strictEqual(actions(yield* DriftPlan.plan(now, runId, { from: before }))["quote"], "reuse")
-      const nobody = yield* Effect.flip(DriftPlan.plan(now, RunId.make("nobody")))
+      assert.strictEqual(actions(yield* Drift.plan(now, runId, { from: before }))["quote"], "reuse")
+      const nobody = yield* Effect.flip(Drift.plan(now, RunId.make("nobody")))
       assert.strictEqual(nobody._tag, "UnknownRun")
     }).pipe(Effect.provide(Live))
   )
@@ -98,7 +96,7 @@ describe("what a deploy would do to a run", () => {
     Effect.gen(function* () {
       const { before, ran } = yield* suspended(true)
       const now = orderOf(ran, "2.0.0", { send: 2 })
-      const plan = yield* DriftPlan.plan(now, runId)
+      const plan = yield* Drift.plan(now, runId)
       yield* Engine.signal(runId, approval, "yes")
       yield* Engine.resume(before, runId)
       assert.strictEqual((yield* Effect.flip(Engine.migrate(now, runId, plan)))._tag, "RunFinished")

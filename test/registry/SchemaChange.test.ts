@@ -319,6 +319,12 @@ const breaking: Record<string, readonly [before: any, now: any, path: string, wi
     "a",
     { a: "abc" }
   ],
+  "an exact optional field that became required": [
+    Schema.Struct({ a: Schema.optionalWith(String, { exact: true }) }),
+    Schema.Struct({ a: String }),
+    "a",
+    {}
+  ],
   "fewer items than there were": [
     Schema.Array(String).pipe(Schema.minItems(1)),
     Schema.Array(String).pipe(Schema.minItems(2)),

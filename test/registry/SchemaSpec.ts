@@ -105,9 +105,9 @@ const struct = (fields: Fields, as: StructKind, rest: Spec | null): Any => {
     case "preserving":
       return annotated({ onExcessProperty: "preserve" })
     case "class":
-      return class Some extends Schema.Class<Some>("Some")(made as {}) {} as unknown as Any
+      return class Some extends Schema.Class<Some>("Some")(made as {}) {}
     case "other class":
-      return class Other extends Schema.Class<Other>("Other")(made as {}) {} as unknown as Any
+      return class Other extends Schema.Class<Other>("Other")(made as {}) {}
     case "filtered":
       return plain.pipe(Schema.filter((it) => Object.keys(it as object).length % 2 === 0, { identifier: "Paired" }))
   }
@@ -116,31 +116,26 @@ const struct = (fields: Fields, as: StructKind, rest: Spec | null): Any => {
 export const build = (spec: Spec): Any => {
   switch (spec.kind) {
     case "plain":
-      return plain[spec.of] as unknown as Any
+      return plain[spec.of]
     case "literal":
       return Schema.Literal(...spec.of)
     case "bounds": {
       const [min, max] = [spec.min, Math.max(spec.min, spec.max)]
-      switch (spec.of) {
-        case "text":
-          return Schema.String.pipe(Schema.minLength(min), Schema.maxLength(max))
-        case "number":
-          return Schema.Number.pipe(Schema.between(min, max))
-        case "items":
-          return Schema.Array(Schema.String).pipe(Schema.minItems(min), Schema.maxItems(max))
-      }
+      if (spec.of === "text") return Schema.String.pipe(Schema.minLength(min), Schema.maxLength(max))
+      if (spec.of === "number") return Schema.Number.pipe(Schema.between(min, max))
+      return Schema.Array(Schema.String).pipe(Schema.minItems(min), Schema.maxItems(max))
     }
     case "list":
       return list(spec.of, build(spec.item))
     case "tuple": {
       const required = spec.items.length - spec.optional
       const items = spec.items.map((item, at) => (at < required ? build(item) : Schema.optionalElement(build(item))))
-      return (spec.rest === null ? Schema.Tuple(...items) : Schema.Tuple(items, build(spec.rest))) as unknown as Any
+      return spec.rest === null ? Schema.Tuple(...items) : Schema.Tuple(items, build(spec.rest))
     }
     case "struct":
       return struct(spec.fields, spec.as, spec.rest)
     case "union":
-      return Schema.Union(...spec.of.map(build)) as unknown as Any
+      return Schema.Union(...spec.of.map(build))
     case "recursive": {
       const self: Any = Schema.suspend(() => whole)
       const fields = Object.entries(spec.fields).map(([name, { kind, of }]) => [name, field(kind, build(of))] as const)

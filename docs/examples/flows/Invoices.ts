@@ -6,7 +6,7 @@ const amount = Module.input("amount", Schema.Int)
 
 class Tax extends ComputeNode.Service<Tax>()("invoices/Tax", { input: Schema.Int, output: Schema.Int }) {}
 
-export const Invoice = Dag.make("invoice", {
+const Invoice = Dag.make("invoice", {
   version: "1.0.0",
   outputs: { tax: Module.node("tax", { node: Tax, needs: { amount }, input: ({ amount }) => amount }) }
 })
@@ -16,7 +16,7 @@ const Taxed = Schema.Struct({ cents: Schema.Int, rate: Schema.Number })
 /** The same node in the next release: it says at which rate, too. */
 class NextTax extends ComputeNode.Service<NextTax>()("invoices/Tax", { input: Schema.Int, output: Taxed }) {}
 
-export const NextInvoice = Dag.make("invoice", {
+const NextInvoice = Dag.make("invoice", {
   version: "2.0.0",
   outputs: { tax: Module.node("tax", { node: NextTax, needs: { amount }, input: ({ amount }) => amount }) }
 })

@@ -49,7 +49,7 @@ export const Revised = Schema.Struct(revised)
 export const SetStatus = Schema.Struct({ ...revised, status: Status })
 export const UpdateState = Schema.Struct({ ...revised, status: Status, toolSchemaHashes: Hashes })
 export const AcceptDrift = Schema.Struct({ ...revised, tools: Schema.optional(Schema.Array(Schema.String)) })
-export const ReportDrift = Schema.Struct({ ...by, flow: Schema.optional(Name) })
+const ReportDrift = Schema.Struct({ ...by, flow: Schema.optional(Name) })
 export const Annotate = Schema.Struct({
   ...revised,
   lifecycle: Schema.optional(Text),
@@ -119,7 +119,7 @@ export const anonymous = <A, I>(schema: Schema.Schema<A, I>, value: unknown): Ei
   Either.mapLeft(decode(schema, value), (faults) => invalid(undefined, faults))
 
 /** What tools take and give: their hashes are those of their schemas. */
-export const tools = (value: unknown): Either.Either<Tools, FlowInvalid> =>
+const tools = (value: unknown): Either.Either<Tools, FlowInvalid> =>
   FlowCodec.copy(value).pipe(
     Either.mapLeft((fault): ReadonlyArray<FlowCodec.Fault> => [fault]),
     Either.flatMap(FlowCodec.tools),
