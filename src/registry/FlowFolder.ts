@@ -5,6 +5,7 @@
  */
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as Path from "@effect/platform/Path"
+import * as Cause from "effect/Cause"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
@@ -61,7 +62,7 @@ export const defaults: {
  *
  * - `contracts`: all of them, by the name of the file; `flows`: those that are workflows, with their Dags and what the
  *   registry had of them when they were registered
- * - `generation`: counts the looks that found another folder, from 1
+ * - `generation`: counts what has been in force, from 1; it goes on also where a folder is as it was before it was broken
  *
  * @since 0.1.0
  * @category models
@@ -113,8 +114,9 @@ interface Known<N extends Node.Any> extends State<N> {
  * Loads a folder of contracts, registers its workflows as flows under their names and versions, and goes on doing so when
  * files change, until the scope ends. The folder is taken as a whole: when anything in it is wrong (a file that does not
  * parse, a step whose node there is not, two files with the same name and version, another definition under a version
- * that is registered) nothing of the change is in force, and everything wrong is in `problem` and in the log. A change
- * that is sound is one transition of the registry and of `state`.
+ * that is registered) nothing of the change is in force, and `problem` and the log say what is wrong: of the files all of
+ * it and, once they are sound, the first flow that cannot be registered. A change that is sound is one transition of the
+ * registry and of `state`. A folder that is removed and made again is found within `poll`.
  *
  * A file that is gone takes its contract out of `state`; the flow stays registered, with its status, since there may be
  * runs of it. Whoever runs a Dag of `state` keeps that Dag, whatever comes after. An engine whose `dags` do not have it does
@@ -225,26 +227,41 @@ export const make = <N extends Node.Any>(
           if (isOther) yield* SubscriptionRef.set(ref, after)
           if (Option.isNone(after.problem)) return after.loaded
           if (isOther) yield* Effect.logWarning(after.problem.value.message)
-          return yield* after.problem.value
+          return yield* new FolderInvalid(after.problem.value)
         })
       )
     )
 
     const hints = fs.watch(directory).pipe(
-      // a folder that is gone may come back
+      // a watcher may end, and throws where the system has none left; a folder that is gone may come back
+      Stream.concat(Stream.fail("it has ended")),
+      Stream.catchAllCause((cause) =>
+        Cause.isInterruptedOnly(cause) ? Stream.failCause(Cause.empty) : Stream.fail(Cause.squash(cause))
+      ),
       Stream.retry(Schedule.spaced(options.poll ?? defaults.poll)),
       Stream.orDie,
       Stream.debounce(options.settle ?? defaults.settle)
     )
     const polls = Stream.fromSchedule(Schedule.spaced(options.poll ?? defaults.poll))
     yield* Stream.merge(hints, polls).pipe(
-      Stream.runForEach(() => Effect.ignore(reload)),
+      Stream.runForEach(() =>
+        Effect.catchAllCause(Effect.ignore(reload), (cause) =>
+          Cause.isInterruptedOnly(cause)
+            ? Effect.interrupt
+            : Effect.logError(
+                `a look at the folder "${directory}" ended in a defect: what was in force still is`,
+                cause
+              )
+        )
+      ),
       Effect.annotateLogs({ package: "heddle", module: "FlowFolder" }),
       Effect.interruptible,
       Effect.forkScoped
     )
 
-    const stateOf = ({ loaded, problem }: Known<N>): State<N> => Object.freeze({ loaded, problem })
+    /** An error cannot be frozen, since it keeps its hash in itself: everybody is given another. */
+    const stateOf = ({ loaded, problem }: Known<N>): State<N> =>
+      Object.freeze({ loaded, problem: Option.map(problem, (error) => new FolderInvalid(error)) })
     return Object.freeze({
       state: Effect.map(SubscriptionRef.get(ref), stateOf),
       changes: Stream.map(ref.changes, stateOf),

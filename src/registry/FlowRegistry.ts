@@ -124,7 +124,7 @@ export const registerAll: Needing<Service["registerAll"]> = (flows, by) =>
   Effect.flatMap(FlowRegistry, (registry) => registry.registerAll(flows, by))
 
 /**
- * `FlowRegistry.remove` of the service: gives what the flow was.
+ * `FlowRegistry.remove` of the service: gives what the flow was, undefined where that could not be read.
  *
  * **Interruption**: it is removed, or is not.
  *

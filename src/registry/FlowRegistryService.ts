@@ -162,11 +162,15 @@ export class FlowRegistry extends Context.Tag("heddle/registry/FlowRegistry")<
     /** The versions of a flow, the highest first; none where there is no such flow. */
     readonly versions: (name: string) => Effect.Effect<ReadonlyArray<string>, FlowInvalid | StoreError>
 
-    /** Its audit trail stays, and its revisions go on when it is registered again. Gives what it was. */
+    /**
+     * Its audit trail stays, and its revisions go on when it is registered again. Gives what it was: undefined where that
+     * could not be read. Such a flow makes what reads all of them fail, and this is the way out; but one that a later
+     * release has written is left to that, with a `StoreError` (`newer`).
+     */
     readonly remove: (
       name: string,
       options: { readonly version: string } & Revised
-    ) => Effect.Effect<Flow, UnknownFlow | FlowInvalid | FlowConflict | StoreError>
+    ) => Effect.Effect<Flow | undefined, UnknownFlow | FlowInvalid | FlowConflict | StoreError>
 
     /**
      * Sets the status, and the hashes of tools: of those whose hash is another one than before only the hash is known from

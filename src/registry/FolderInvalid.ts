@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import type * as Arr from "effect/Array"
+import * as Arr from "effect/Array"
 import * as Data from "effect/Data"
 import type { FlowDiffers, FlowInvalid } from "../model/FlowError.js"
 import type { StoreError } from "../model/StoreError.js"
@@ -62,7 +62,8 @@ const told = (fault: FileFault | FolderFault): string => {
 }
 
 /**
- * A folder of contracts cannot be used as it is: all that is wrong with it. What was in force before still is.
+ * A folder of contracts cannot be used as it is: all that is wrong with its files or, when they are sound, the first of its flows that
+ * cannot be registered. What was in force before still is.
  *
  * @since 0.1.0
  * @category errors
@@ -71,6 +72,10 @@ export class FolderInvalid extends Data.TaggedError("FolderInvalid")<{
   readonly directory: string
   readonly faults: Arr.NonEmptyReadonlyArray<FileFault | FolderFault>
 }> {
+  constructor({ directory, faults }: Pick<FolderInvalid, "directory" | "faults">) {
+    super({ directory, faults: Object.freeze(Arr.map(faults, (fault) => Object.freeze({ ...fault }))) })
+  }
+
   override get message() {
     return `the folder "${this.directory}" cannot be used:${this.faults.map((fault) => `\n- ${told(fault)}`).join("")}`
   }

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Chunk, Context, Effect, Either, FastCheck as fc, Fiber, Layer, Option, Ref, Stream, TestClock } from "effect"
 import { Dag, FlowAdmission, FlowRegistry, Module } from "heddle"
-import type { StoreError } from "heddle/model/StoreError"
+import { StoreError } from "heddle/model/StoreError"
 import { FlowStore, type FlowChange } from "heddle/store/FlowStore"
 import * as FlowStoreMemory from "heddle/store/FlowStoreMemory"
 import { numRuns } from "../numRuns.js"
@@ -25,13 +25,17 @@ const dag = dagOf("orders", kinds[0]!)
 const first = { version: "1.0.0" } as const
 const nodes = { "node:test/Rate": foundAs("node:test/Rate")[3]! }
 
+/** Its error. What succeeded all the same is told as a text: runners do not end over a frozen value that was thrown. */
+const errorOf = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<E, never, R> =>
+  Effect.flip(Effect.flatMap(effect, (value) => Effect.dieMessage(`it gave ${JSON.stringify(value)}`)))
+
 const everything = (registry: Registry) => Effect.all([registry.list(), collect(registry.audit())])
 
 describe("FlowRegistry", () => {
   it.effect("is what the model is, whatever is done, and what was given before stays as it was", () =>
     Effect.promise(() =>
       fc.assert(
-        fc.asyncProperty(fc.array(FlowModel.command, { maxLength: 60, size: "max" }), (commands) =>
+        fc.asyncProperty(FlowModel.commands(50), (commands) =>
           Effect.runPromise(
             withRegistry((registry) =>
               Effect.gen(function* () {
@@ -215,7 +219,7 @@ describe("FlowRegistry", () => {
           Effect.gen(function* () {
             yield* registry.register(dag, first)
             const before = yield* everything(registry)
-            const error = yield* Effect.flip(attempt(wild(registry)))
+            const error = yield* errorOf(attempt(wild(registry)))
             assert.strictEqual(error._tag, "FlowInvalid")
             const { faults } = error as unknown as { readonly faults: ReadonlyArray<{ readonly path: string }> }
             assert.include(
@@ -230,7 +234,7 @@ describe("FlowRegistry", () => {
 
     it.effect("a filter of the audit trail", () =>
       withRegistry((registry) =>
-        Effect.map(Effect.flip(collect(registry.audit({ after: -1 }))), (error) =>
+        Effect.map(errorOf(collect(registry.audit({ after: -1 }))), (error) =>
           assert.strictEqual(error._tag, "FlowInvalid")
         )
       )
@@ -272,24 +276,97 @@ describe("FlowRegistry", () => {
     )
   )
 
+  describe("what was passed in may be changed afterwards, before the effect is run, in", () => {
+    /** Nothing of it is as it was. */
+    const spoil = (value: unknown): void => {
+      if (typeof value !== "object" || value === null || Dag.isDag(value)) return
+      for (const key of Object.keys(value)) {
+        // whatever it was
+        const fields = value as Record<string, unknown>
+        spoil(fields[key])
+        fields[key] = "spoiled"
+      }
+    }
+    const calls: ReadonlyArray<
+      readonly [string, () => unknown, (registry: Registry, given: any) => Effect.Effect<unknown, object>]
+    > = [
+      ["register", () => ({ version: "2.0.0", lifecycle: "x", actor: "ann" }), (_, given) => _.register(dag, given)],
+      ["registerAll", () => [{ dag, version: "2.0.0", governance: "x" }], (_, given) => _.registerAll(given)],
+      ["list", () => ({ name: "orders", tool: "n" }), (_, given) => _.list(given)],
+      ["remove", () => ({ ...first, reason: "x" }), (_, given) => _.remove("orders", given)],
+      [
+        "updateFlowState",
+        () => ({ ...first, status: "disabled", toolSchemaHashes: { n: "b".repeat(64) }, revision: 2 }),
+        (_, given) => _.updateFlowState("orders", given)
+      ],
+      ["setFlowStatus", () => ({ ...first, status: "disabled" }), (_, given) => _.setFlowStatus("orders", given)],
+      ["acceptDrift", () => ({ ...first, tools: ["total"] }), (_, given) => _.acceptDrift("orders", given)],
+      ["annotate", () => ({ ...first, lifecycle: "x" }), (_, given) => _.annotate("orders", given)],
+      [
+        "reportDrift",
+        () => JSON.parse(JSON.stringify([{ n: definitionOf(dag).tools["rate"] }, { flow: "orders", actor: "ann" }])),
+        (_, [found, options]) => _.reportDrift(found, options)
+      ],
+      ["audit", () => ({ name: "orders", after: 1 }), (_, given) => collect(_.audit(given))]
+    ]
+    /** What it gives, and what is there then. */
+    const told = (call: (registry: Registry) => Effect.Effect<unknown, object>) =>
+      withRegistry((registry) =>
+        Effect.gen(function* () {
+          yield* registry.register(dag, first)
+          yield* registry.reportDrift({ total: foundAs("total")[2]! }, { flow: "orders" })
+          return [yield* call(registry), yield* everything(registry)]
+        })
+      )
+    for (const [name, given, call] of calls) {
+      it.effect(name, () =>
+        Effect.gen(function* () {
+          const spoiled = yield* told((registry) => {
+            const passed = given()
+            const calling = call(registry, passed)
+            spoil(passed)
+            return calling
+          })
+          assert.deepStrictEqual(spoiled, yield* told((registry) => call(registry, given())))
+        })
+      )
+    }
+  })
+
+  it.effect("a flow is active again when the last of its drift is accepted, not before", () =>
+    withRegistry((registry) =>
+      Effect.gen(function* () {
+        yield* registry.register(dag, first)
+        const found = { n: foundAs("n")[3]!, total: foundAs("total")[2]! }
+        yield* registry.reportDrift(found, { flow: "orders" })
+        const some = yield* registry.acceptDrift("orders", { ...first, tools: ["n"] })
+        assert.deepInclude(some, { status: "needsReview", drift: { total: found.total }, revision: 3 })
+        const none = yield* registry.acceptDrift("orders", { ...first, tools: ["n"] })
+        assert.deepStrictEqual(none, some)
+        const all = yield* registry.acceptDrift("orders", { ...first, tools: ["total"] })
+        assert.deepInclude(all, { status: "active", drift: {}, revision: 4 })
+      })
+    )
+  )
+
   it.effect("registers the same again after its drift was accepted, and what it became, and nothing else", () =>
     withRegistry((registry) =>
       Effect.gen(function* () {
         const [before, after, another] = kinds.map((kind) => dagOf("orders", kind))
         yield* registry.register(before!, first)
-        const differs = yield* Effect.flip(registry.register(after!, first))
+        const differs = yield* errorOf(registry.register(after!, first))
         assert.deepInclude(differs, { _tag: "FlowDiffers", differs: ["node:test/Rate"] })
         yield* registry.reportDrift({ "node:test/Rate": definitionOf(after!).tools["node:test/Rate"]! })
-        assert.strictEqual((yield* Effect.flip(registry.register(after!, first)))._tag, "FlowDiffers")
+        assert.strictEqual((yield* errorOf(registry.register(after!, first)))._tag, "FlowDiffers")
         const accepted = yield* registry.acceptDrift("orders", first)
         assert.deepStrictEqual(yield* registry.register(before!, first), accepted)
         assert.deepStrictEqual(yield* registry.register(after!, first), accepted)
-        assert.deepInclude(yield* Effect.flip(registry.register(another!, first)), {
+        assert.deepInclude(yield* errorOf(registry.register(another!, first)), {
           differs: ["node:test/Rate", "total"]
         })
         yield* registry.remove("orders", first)
         yield* registry.register(after!, first)
-        assert.strictEqual((yield* Effect.flip(registry.register(before!, first)))._tag, "FlowDiffers")
+        assert.strictEqual((yield* errorOf(registry.register(before!, first)))._tag, "FlowDiffers")
       })
     )
   )
@@ -363,6 +440,39 @@ describe("FlowRegistry", () => {
       }).pipe(Effect.scoped)
     )
 
+    it.effect("tells at once what was written while the log was read", () =>
+      Effect.gen(function* () {
+        const store = Context.get(yield* Layer.build(FlowStoreMemory.layer()), FlowStore)
+        const slow: FlowStore["Type"] = {
+          ...store,
+          log: (filter) => Effect.zipLeft(store.log(filter), Effect.sleep("10 millis"))
+        }
+        const registry = Context.get(
+          yield* Layer.build(
+            FlowRegistry.layer({ poll: "1 hour" }).pipe(Layer.provide(Layer.succeed(FlowStore, slow)))
+          ),
+          FlowRegistry.FlowRegistry
+        )
+        yield* registry.register(dag, first)
+        const seen: Array<string> = []
+        yield* Effect.fork(
+          Stream.runForEach(registry.changes, (change) =>
+            Effect.sync(() => void seen.push(change._tag === "Present" ? change.flow.lifecycle : change._tag))
+          )
+        )
+        yield* TestClock.adjust("1 second")
+        const told = [""]
+        for (const millis of [0, 5, 10, 15, 20, 25]) {
+          yield* registry.annotate("orders", { ...first, lifecycle: `${millis} a` })
+          yield* TestClock.adjust(millis)
+          yield* registry.annotate("orders", { ...first, lifecycle: `${millis} b` })
+          yield* TestClock.adjust("1 second")
+          told.push(`${millis} a`, `${millis} b`)
+          assert.deepStrictEqual(seen, told)
+        }
+      }).pipe(Effect.scoped)
+    )
+
     it.effect("tells more than a page of changes, each once, also those that come while it begins", () =>
       Effect.gen(function* () {
         const store = Context.get(yield* Layer.build(FlowStoreMemory.layer()), FlowStore)
@@ -374,7 +484,7 @@ describe("FlowRegistry", () => {
               Layer.provide(
                 Layer.succeed(FlowStore, {
                   ...store,
-                  list: (filter) => Effect.delay(store.list(filter), "10 millis"),
+                  list: (filter) => Effect.zipLeft(store.list(filter), Effect.sleep("10 millis")),
                   position: Effect.zipLeft(store.position, Effect.sleep("10 millis"))
                 })
               )
@@ -495,7 +605,6 @@ describe("FlowRegistry", () => {
             ]),
             registry.get("orders"),
             registry.list(),
-            registry.remove("orders", first),
             registry.updateFlowState("orders", { ...first, status: "disabled", toolSchemaHashes: {} }),
             registry.setFlowStatus("orders", { ...first, status: "disabled" }),
             registry.acceptDrift("orders", first),
@@ -507,7 +616,7 @@ describe("FlowRegistry", () => {
             changed.admission.versionOf(flow.fingerprint)
           ]
           for (const call of calls) {
-            const error = yield* Effect.flip(call)
+            const error = yield* errorOf(call)
             assert.strictEqual(error._tag, "StoreError")
             // the tag says so
             const failure = error as StoreError
@@ -515,9 +624,74 @@ describe("FlowRegistry", () => {
             assert.include(failure.message, `the flow "orders" 1.0.0`)
           }
           assert.deepStrictEqual(yield* everything(sound.registry), before)
+          // it can be removed, so that it is not in the way of all others, but not when another release can read it
+          const removed = yield* Effect.either(registry.remove("orders", { ...first, reason: "damaged" }))
+          if (reason === "newer") {
+            assert.deepInclude(Option.getOrUndefined(Either.getLeft(removed)), { _tag: "StoreError", reason })
+            assert.deepStrictEqual(yield* everything(sound.registry), before)
+            return
+          }
+          assert.deepStrictEqual(removed, Either.right(undefined))
+          assert.deepStrictEqual(yield* registry.list(), [])
+          const [, gone] = yield* collect(sound.registry.audit())
+          assert.deepInclude(gone, { action: "remove", reason: "damaged", revision: 2, flow: undefined })
+          const again = yield* sound.registry.register(dag, first)
+          assert.deepStrictEqual(again, { ...flow, revision: 3 })
         })
       )
     }
+
+    it.scoped("a change is in the store before anybody sees it, and nobody sees one that could not be written", () =>
+      Effect.gen(function* () {
+        const gate = yield* Effect.makeSemaphore(1)
+        const failing = yield* Ref.make(false)
+        const { changed } = yield* over((store) => ({
+          write: (changes: readonly [FlowChange, ...Array<FlowChange>]) =>
+            gate.withPermits(1)(
+              Effect.flatMap(Ref.get(failing), (fails) =>
+                fails
+                  ? new StoreError({ reason: "unavailable", location: "x", operation: "write", message: "away" })
+                  : store.write(changes)
+              )
+            )
+        }))
+        const { registry } = changed
+        const flow = yield* registry.register(dag, first)
+        const told: Array<FlowRegistry.FlowChange> = []
+        yield* Effect.fork(Stream.runForEach(registry.changes, (change) => Effect.sync(() => void told.push(change))))
+        const changing: ReadonlyArray<readonly [string, Effect.Effect<unknown, object>]> = [
+          ["setFlowStatus", registry.setFlowStatus("orders", { ...first, status: "disabled" })],
+          [
+            "updateFlowState",
+            registry.updateFlowState("orders", { ...first, status: "needsReview", toolSchemaHashes: {} })
+          ],
+          ["reportDrift", registry.reportDrift(nodes)],
+          ["annotate", registry.annotate("orders", { ...first, lifecycle: "x" })],
+          ["register", registry.register(dag, { version: "2.0.0" })],
+          ["remove", registry.remove("orders", first)]
+        ]
+        for (const fails of [true, false]) {
+          yield* Ref.set(failing, fails)
+          for (const [name, change] of changing) {
+            yield* TestClock.adjust("1 second")
+            const before = [yield* everything(registry), told.length]
+            yield* gate.take(1)
+            const fiber = yield* Effect.fork(Effect.either(change))
+            yield* TestClock.adjust("1 second")
+            assert.deepStrictEqual([yield* everything(registry), told.length], before, name)
+            assert.isTrue(Option.isNone(yield* Fiber.poll(fiber)), name)
+            yield* gate.release(1)
+            const result = yield* Fiber.join(fiber)
+            assert.strictEqual(Either.isLeft(result), fails, name)
+            yield* TestClock.adjust("1 second")
+            const after = [yield* everything(registry), told.length]
+            if (fails) assert.deepStrictEqual(after, before, name)
+            else assert.notDeepEqual(after, before, name)
+          }
+        }
+        assert.deepStrictEqual(told[0], { _tag: "Present", flow })
+      })
+    )
 
     it.scoped("every error of it is given on, and a store that contradicts itself is not asked for ever", () =>
       Effect.gen(function* () {
@@ -531,7 +705,7 @@ describe("FlowRegistry", () => {
             })
         }))
         yield* sound.registry.register(dag, first)
-        const error = yield* Effect.flip(changed.registry.setFlowStatus("orders", { ...first, status: "disabled" }))
+        const error = yield* errorOf(changed.registry.setFlowStatus("orders", { ...first, status: "disabled" }))
         assert.deepInclude(error, { _tag: "StoreError", reason: "failed" })
       })
     )
@@ -554,10 +728,10 @@ describe("FlowRegistry", () => {
         assert.deepInclude(disabled, { revision: 3, lifecycle: "one", status: "disabled" })
         yield* annotate("two")
         const update = { ...first, status: "needsReview", toolSchemaHashes: {} } as const
-        const conflict = yield* Effect.flip(changed.registry.updateFlowState("orders", update))
+        const conflict = yield* errorOf(changed.registry.updateFlowState("orders", update))
         assert.deepInclude(conflict, { _tag: "FlowConflict", expected: 3, actual: 4 })
         yield* annotate("three")
-        const revised = yield* Effect.flip(
+        const revised = yield* errorOf(
           changed.registry.setFlowStatus("orders", { ...first, status: "needsReview", revision: 4 })
         )
         assert.deepInclude(revised, { _tag: "FlowConflict", expected: 4, actual: 5 })

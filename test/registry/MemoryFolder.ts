@@ -2,7 +2,7 @@
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as PlatformError from "@effect/platform/Error"
 import * as Path from "@effect/platform/Path"
-import { Effect, Layer, PubSub, Ref, Stream } from "effect"
+import { Effect, Layer, Option, PubSub, Ref, Stream } from "effect"
 
 export interface MemoryFolder {
   readonly put: (files: { readonly [name: string]: string | undefined }) => Effect.Effect<void>
@@ -15,6 +15,23 @@ export interface MemoryFolder {
 
 const notFound = (path: string) =>
   new PlatformError.SystemError({ module: "FileSystem", method: "open", reason: "NotFound", pathOrDescriptor: path })
+
+const regularFile: FileSystem.File.Info = {
+  type: "File",
+  mtime: Option.none(),
+  atime: Option.none(),
+  birthtime: Option.none(),
+  dev: 0,
+  ino: Option.none(),
+  mode: 0o644,
+  nlink: Option.none(),
+  uid: Option.none(),
+  gid: Option.none(),
+  rdev: Option.none(),
+  size: FileSystem.Size(0),
+  blksize: Option.none(),
+  blocks: Option.none()
+}
 
 export const make = (initial: { readonly [name: string]: string }) =>
   Effect.gen(function* () {
@@ -41,6 +58,7 @@ export const make = (initial: { readonly [name: string]: string }) =>
               whenThere,
               Effect.map(Ref.get(files), (files) => [...files.keys()])
             ),
+          stat: () => Effect.succeed(regularFile),
           stream: (path) =>
             Stream.unwrap(
               Effect.map(Ref.get(files), (files) => {

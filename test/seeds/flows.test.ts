@@ -20,26 +20,13 @@ import * as FlowStoreSqlite from "heddle/store/FlowStoreSqlite"
 import * as PostgresStore from "heddle/store/PostgresStore"
 import * as SeededScheduler from "heddle/testing/SeededScheduler"
 import { numRuns } from "../numRuns.js"
-import * as FlowModel from "../registry/FlowModel.js"
+import * as FlowClient from "../registry/FlowClient.js"
+import type { Client } from "../registry/FlowClient.js"
+import type * as FlowModel from "../registry/FlowModel.js"
 import { withPostgres } from "../services/Services.js"
 import * as PostgresSchema from "../store/PostgresSchema.js"
 import { temporaryFile } from "../store/SqliteFile.js"
 import { assertOrder, type Call } from "../registry/FlowOrder.js"
-
-/** One version each of two flows, so that they are changed by many. */
-const only = (command: FlowModel.Command): FlowModel.Command =>
-  "version" in command
-    ? { ...command, version: "1.9.0" }
-    : command._tag === "register"
-      ? { ...command, flow: { ...command.flow, version: "1.9.0" } }
-      : command
-
-const commands = FlowModel.command.filter(({ _tag }) => _tag !== "registerAll").map(only)
-
-interface Client {
-  readonly registry: FlowRegistry.FlowRegistry["Type"]
-  readonly store: FlowStore["Type"]
-}
 
 const pause = Effect.flatMap(Random.nextIntBetween(0, 4), (times) => Effect.replicateEffect(Effect.yieldNow(), times))
 
@@ -51,36 +38,13 @@ const scenario = (clients: ReadonlyArray<Client>, each: number) =>
     let count = 0
     const call = (client: Client, command: FlowModel.Command) =>
       Effect.gen(function* () {
-        const actor = `call ${count++}`
-        const from = yield* client.store.position
-        const there = "name" in command ? yield* client.store.get(command.name, command.version) : Option.none()
-        const based = FlowModel.baseOf(command, Option.match(there, { onNone: () => 0, onSome: (row) => row.revision }))
-        const told: { -readonly [K in keyof Call]: Call[K] } = {
-          command,
-          actor,
-          based,
-          from,
-          to: Infinity,
-          result: undefined
-        }
-        calls.push(told)
-        const performing = FlowModel.perform(client.registry, command, actor, based)
-        if ((yield* Random.nextIntBetween(0, 10)) === 0) {
-          const fiber = yield* Effect.fork(performing)
-          yield* pause
-          yield* Fiber.interrupt(fiber)
-          return
-        }
-        const result = yield* performing
-        told.result = typeof result === "string" ? result : result.map(FlowModel.modelOf)
-        told.to = yield* client.store.position
+        const calling = FlowClient.call(client, calls, command, `call ${count++}`)
+        if ((yield* Random.nextIntBetween(0, 10)) > 0) return yield* calling
+        const fiber = yield* Effect.fork(calling)
+        yield* pause
+        yield* Fiber.interrupt(fiber)
       })
-    for (const name of ["a", "b"]) {
-      yield* call(clients[0]!, {
-        _tag: "register",
-        flow: { name, version: "1.9.0", kind: { output: 0, node: 0 } }
-      })
-    }
+    for (const name of ["a", "b"]) yield* call(clients[0]!, FlowClient.registering(name))
     const watched: Array<FlowRegistry.FlowChange> = []
     const watching = yield* Effect.fork(
       Stream.runForEach(clients.at(-1)!.registry.changes, (change) => Effect.sync(() => void watched.push(change)))
@@ -88,20 +52,14 @@ const scenario = (clients: ReadonlyArray<Client>, each: number) =>
     const seed = yield* Random.nextIntBetween(0, 2 ** 31 - 1)
     const fibers = yield* Effect.forEach(clients, (client, i) =>
       Effect.fork(
-        Effect.forEach(fc.sample(commands, { seed: seed + i, numRuns: each }), (command) =>
+        Effect.forEach(fc.sample(FlowClient.commands, { seed: seed + i, numRuns: each }), (command) =>
           Effect.zipRight(pause, call(client, command))
         )
       )
     )
     for (const fiber of fibers) yield* Fiber.join(fiber)
     const audit = Chunk.toReadonlyArray(yield* Stream.runCollect(registry.audit()))
-    const end = audit.at(-1)!
-    const isTold = () => {
-      const last = watched.at(-1)
-      const of = last?._tag === "Present" ? last.flow : last
-      return of?.name === end.name && of.version === end.version && of.revision === end.revision
-    }
-    while (!isTold()) yield* Effect.sleep("1 millis")
+    yield* FlowClient.tellsOf(watched, audit.at(-1)!)
     yield* Fiber.interrupt(watching)
     return { audit, calls, flows: yield* registry.list(), position: yield* store.position, watched }
   })

@@ -33,12 +33,21 @@ const parse = (text: string): { readonly value: unknown; readonly reserved: bool
   return { value, reserved }
 }
 
+/** What was thrown may have no text. */
+export const thrown = (error: unknown): Fault => {
+  const text = Either.getOrElse(
+    Either.try(() => String(error)),
+    () => "what it throws has no text"
+  )
+  return { path: "", message: `it cannot be read: ${text}` }
+}
+
 /** A copy of plain data, which nobody else has. */
 export const copy = (value: unknown): Either.Either<unknown, Fault> =>
   Either.try({
     // getters and proxies of whoever calls
     try: () => CanonicalJson.stringify(value),
-    catch: (error) => ({ path: "", message: `it cannot be read: ${String(error)}` })
+    catch: thrown
   }).pipe(
     Either.flatMap(Either.mapLeft(({ message, path }) => ({ path: path.join("."), message: `it is ${message}` }))),
     Either.flatMap((text) => {
@@ -139,7 +148,8 @@ const unreadable = (
   cause?: unknown
 ) => {
   const location = `the flow ${JSON.stringify(row.name)} ${row.version}`
-  const remedy = reason === "newer" ? "read it with that release" : "restore it, or remove it from the store"
+  const restore = operation === "log" ? "restore the log" : "restore it, or remove it and register it again"
+  const remedy = reason === "newer" ? "read it with that release" : restore
   return new StoreError({
     reason,
     location,

@@ -34,9 +34,6 @@ const next = (flow: Flow, fields: Partial<Flow>, { actor, at }: Stamp): Flow => 
   updatedBy: actor
 })
 
-/** A flow that is no more has a revision all the same. */
-export const remove = (flow: Flow, stamp: Stamp): Flow => next(flow, {}, stamp)
-
 /** A new flow; `revision` is that of what was there before, 0 where there was nothing. */
 export const register = (
   { fingerprint, modules, name, tools, version }: Definition,

@@ -15,14 +15,15 @@ import type { Stamp } from "./FlowTransitions.js"
 
 type Action = AuditEntry["action"]
 
-/** A flow as it is to be; `gone` when it is removed. */
+/** A flow as it is to be. */
 export interface Next {
   readonly flow: Flow
-  readonly gone?: boolean
 }
 
 /** What was written: the flows as everybody reads them; or somebody else was faster. */
 export type Outcome = { readonly _tag: "Written"; readonly flows: ReadonlyArray<Flow> } | { readonly _tag: "Lost" }
+
+type Changes = Arr.NonEmptyReadonlyArray<FlowChange>
 
 const isNonEmpty = <A>(array: ReadonlyArray<A>): array is Arr.NonEmptyReadonlyArray<A> => array.length > 0
 
@@ -51,11 +52,11 @@ export const make = (options: {
     )
 
   /** What is written of a flow, and the flow as it will be read: nobody who gave a part of it has that. */
-  const row = ({ flow, gone }: Next): Effect.Effect<{ readonly row: FlowRow; readonly flow: Flow }, FlowInvalid> => {
+  const row = ({ flow }: Next): Effect.Effect<{ readonly row: FlowRow; readonly flow: Flow }, FlowInvalid> => {
     const { fingerprint, name, revision, status, version } = flow
     const encoded = Either.map(FlowCodec.encode(flow), (text) => {
       const row = { name, version, fingerprint, status, revision, text }
-      return { row: { ...row, text: gone === true ? null : text }, read: FlowCodec.decode(row, "write") }
+      return { row, read: FlowCodec.decode(row, "write") }
     })
     if (Either.isLeft(encoded)) {
       const { message, path } = encoded.left
@@ -65,19 +66,11 @@ export const make = (options: {
     return Effect.map(Effect.orDie(encoded.right.read), (read) => ({ row: encoded.right.row, flow: read ?? flow }))
   }
 
-  /** Writes all of them, or nothing when somebody else was faster with one. */
-  const write = (
-    nexts: ReadonlyArray<Next>,
-    action: Action,
-    { reason = "" }: By,
-    { actor, at }: Stamp
-  ): Effect.Effect<Outcome, FlowInvalid | StoreError> =>
+  /** All of them, or none: whether they were written. */
+  const put = (changes: Changes): Effect.Effect<boolean, StoreError> =>
     Effect.gen(function* () {
-      const rows = yield* Effect.forEach(nexts, row)
-      const changes = rows.map(({ row }): FlowChange => ({ ...row, at, actor, reason, action }))
-      if (!isNonEmpty(changes)) return { _tag: "Written", flows: [] }
       const written = yield* Effect.ensuring(store.write(changes), wake)
-      if (written._tag === "Written") return { _tag: "Written", flows: rows.map(({ flow }) => flow) }
+      if (written._tag === "Written") return true
       const made = changes.find(({ name, version }) => name === written.name && version === written.version)
       if (made === undefined || made.revision - 1 === written.actual) {
         const location = `the flow ${JSON.stringify(written.name)} ${written.version}`
@@ -89,6 +82,20 @@ export const make = (options: {
           message: `the store says that somebody else has changed ${location}, and that it has the revision that it had`
         })
       }
+      return false
+    })
+
+  /** Writes all of them, or nothing when somebody else was faster with one. */
+  const write = (
+    nexts: ReadonlyArray<Next>,
+    action: Action,
+    { reason = "" }: By,
+    { actor, at }: Stamp
+  ): Effect.Effect<Outcome, FlowInvalid | StoreError> =>
+    Effect.gen(function* () {
+      const rows = yield* Effect.forEach(nexts, row)
+      const changes = rows.map(({ row }): FlowChange => ({ ...row, at, actor, reason, action }))
+      if (!isNonEmpty(changes) || (yield* put(changes))) return { _tag: "Written", flows: rows.map(({ flow }) => flow) }
       return { _tag: "Lost" }
     })
 
@@ -115,14 +122,38 @@ export const make = (options: {
         const stamped = yield* stamp(given)
         const next = yield* transition(flow, stamped)
         if (next === flow) return flow
-        const gone = action === "remove"
-        const outcome = yield* write([{ flow: next, gone }], action, given, stamped)
-        if (outcome._tag === "Written") return gone ? flow : (outcome.flows[0] ?? next)
+        const outcome = yield* write([{ flow: next }], action, given, stamped)
+        if (outcome._tag === "Written") return outcome.flows[0] ?? next
         if (!again) expected = flow.revision
       }
     })
 
-  return { change, read, stamp, write }
+  /** Removes a flow, also one that nobody can read: else it would stand in the way of all others for ever. */
+  const remove = (
+    name: string,
+    given: Revised & { readonly version: string }
+  ): Effect.Effect<Flow | undefined, UnknownFlow | FlowConflict | StoreError> =>
+    Effect.gen(function* () {
+      const { reason = "", revision: expected, version } = given
+      for (;;) {
+        const row = Option.getOrUndefined(yield* store.get(name, version))
+        if (row === undefined || row.text === null) return yield* new UnknownFlow({ name, version })
+        const { revision: actual } = row
+        if (expected !== undefined && expected !== actual) {
+          return yield* new FlowConflict({ name, version, expected, actual })
+        }
+        const flow = FlowCodec.decode(row, "get")
+        // a later release can read it
+        if (Either.isLeft(flow) && flow.left.reason === "newer") return yield* flow.left
+        const stamped = yield* stamp(given)
+        const isWritten = yield* put([
+          { ...row, ...stamped, revision: actual + 1, text: null, reason, action: "remove" }
+        ])
+        if (isWritten) return Either.getOrUndefined(flow)
+      }
+    })
+
+  return { change, read, remove, stamp, write }
 }
 
 export type FlowWriter = ReturnType<typeof make>

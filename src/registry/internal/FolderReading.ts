@@ -4,6 +4,7 @@ import * as Path from "@effect/platform/Path"
 import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import * as Option from "effect/Option"
 import type * as Node from "../../dag/Node.js"
 import * as CanonicalJson from "../../model/CanonicalJson.js"
 import * as Contract from "../../node/Contract.js"
@@ -32,23 +33,36 @@ export interface Options<N extends Node.Any> {
 
 const isContract = (name: string): boolean => !name.startsWith(".") && /\.(ya?ml|json)$/.test(name)
 
-/** Every file, in the order of their names, whether there is anything wrong with it or not. */
-const files = <N extends Node.Any>({ directory, limits, maxFiles, nodes }: Options<N>) =>
+/** The contract of a file; none where it is a folder. What is neither, such as a pipe, could be read without an end. */
+const contractIn = <N extends Node.Any>(file: string, { directory, limits, nodes }: Options<N>) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
-    const path = yield* Path.Path
+    const path = (yield* Path.Path).join(directory, file)
+    const unreadable = (cause: unknown) => new Contract.ContractUnreadable({ contract: file, cause })
+    const { type } = yield* Effect.mapError(fs.stat(path), unreadable)
+    if (type === "Directory") return Option.none()
+    if (type !== "File") return yield* unreadable(`it is no file, but a ${type}`)
+    return Option.some(yield* Contract.load(path, { name: file, limits, nodes }))
+  })
+
+/** Every file, in the order of their names, whether there is anything wrong with it or not. */
+const files = <N extends Node.Any>(options: Options<N>) =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const { directory, maxFiles } = options
     const refuse = (fault: FolderFault) => new FolderInvalid({ directory, faults: [fault] })
     const listed = yield* Effect.mapError(fs.readDirectory(directory), (cause) => refuse({ _tag: "Unreadable", cause }))
     const names = listed.filter(isContract).sort()
     if (names.length > maxFiles) return yield* refuse({ _tag: "TooMany", count: names.length, max: maxFiles })
-    return yield* Effect.forEach(
+    const looked = yield* Effect.forEach(
       names,
-      (file) =>
-        Effect.map(
-          Effect.either(Contract.load(path.join(directory, file), { name: file, limits, nodes })),
-          (contract) => ({ file, contract })
-        ),
+      (file) => Effect.map(Effect.either(contractIn(file, options)), (contract) => ({ file, contract })),
       { concurrency: 8 }
+    )
+    return looked.flatMap(({ contract, file }) =>
+      Either.isRight(contract) && Option.isNone(contract.right)
+        ? []
+        : [{ file, contract: Either.map(contract, Option.getOrThrow) }]
     )
   })
 

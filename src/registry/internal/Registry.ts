@@ -89,13 +89,23 @@ export const make = (
       },
 
       registerAll: (requests, by) => {
-        if (!Array.isArray(requests)) return FlowInput.invalid(undefined, [{ path: "", message: "it is no array" }])
-        const all = requests.map((request: unknown, i): FlowRegistering.Given => {
-          const { dag, ...said } = Object(request) as { readonly dag?: unknown }
-          return { dag, said: FlowInput.decode(FlowInput.Registered, said, String(i)), at: String(i) }
+        const read = Either.try({
+          // getters and proxies of whoever calls
+          try: () => {
+            if (!Array.isArray(requests)) return undefined
+            return Array.from(requests, (request: unknown, i): FlowRegistering.Given => {
+              const { dag, ...said } = Object(request) as { readonly dag?: unknown }
+              return { dag, said: FlowInput.decode(FlowInput.Registered, said, String(i)), at: String(i) }
+            })
+          },
+          catch: (error) => FlowInput.invalid(undefined, [FlowCodec.thrown(error)])
         })
-        const who = Either.mapLeft(FlowInput.decode(FlowInput.By, by), (faults) => FlowInput.invalid(undefined, faults))
-        return given(who, (who) => registering(all, who))
+        const who = FlowInput.anonymous(FlowInput.By, by)
+        return given(Either.all([read, who]), ([all, who]) =>
+          all === undefined
+            ? FlowInput.invalid(undefined, [{ path: "", message: "it is no array" }])
+            : registering(all, who)
+        )
       },
 
       get: (name, version) =>
@@ -120,9 +130,7 @@ export const make = (
         ),
 
       remove: (name, asked) =>
-        given(FlowInput.named(FlowInput.Revised, name, asked), (asked) =>
-          writer.change(name, asked, "remove", (flow, stamp) => Either.right(FlowTransitions.remove(flow, stamp)))
-        ),
+        given(FlowInput.named(FlowInput.Revised, name, asked), (asked) => writer.remove(name, asked)),
 
       updateFlowState: (name, update) =>
         given(FlowInput.named(FlowInput.UpdateState, name, update), (update) =>
