@@ -109,6 +109,8 @@ export const read = (filename: string, runId: RunId): Effect.Effect<Option.Optio
         "event_snapshots",
         "event_states",
         "events",
+        "flow_log",
+        "flows",
         "inputs",
         "items",
         "lease_waiters",
