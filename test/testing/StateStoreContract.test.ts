@@ -3,42 +3,15 @@ import { Cause, Effect, Layer } from "effect"
 import { StoreError } from "heddle/model/StoreError"
 import * as StateStoreMemory from "heddle/store/StateStoreMemory"
 import { StateStoreContract } from "heddle/testing"
-import { isDeepStrictEqual } from "node:util"
 import { broken, faults } from "./BrokenStateStores.js"
+import * as Findings from "./Findings.js"
 
 const all = StateStoreContract.checks({ seed: 1, cases: 100 })
-const nameOf = ({ group, name }: StateStoreContract.Check) => `${group}: ${name}`
-
-/** The checks whose names begin so: at least one. */
-const named = (prefix: string) => {
-  const checks = all.filter((check) => nameOf(check).startsWith(prefix))
-  assert.isNotEmpty(checks, prefix)
-  return checks
-}
 
 const down = new StoreError({ reason: "failed", location: "here", operation: "delete", message: "it is down" })
 
 describe("StateStoreContract", () => {
-  for (const { change, fault, found } of faults) {
-    it.effect(`finds a store that ${fault}`, () =>
-      Effect.gen(function* () {
-        for (const check of found.flatMap(named)) {
-          const violation = yield* Effect.flip(Effect.provide(check.check, broken(change))).pipe(
-            Effect.orElseFail(() => nameOf(check))
-          )
-          assert.instanceOf(violation, StateStoreContract.ContractViolation, nameOf(check))
-          assert.strictEqual(violation.check, nameOf(check))
-          assert.isFalse(isDeepStrictEqual(violation.actual, violation.expected))
-          assert.include(violation.message, nameOf(check))
-        }
-      })
-    )
-  }
-
-  it("has no check that finds none of them", () => {
-    const finding = new Set(faults.flatMap(({ found }) => found.flatMap(named)))
-    assert.deepStrictEqual(all.filter((check) => !finding.has(check)).map(nameOf), [])
-  })
+  Findings.tests({ checks: all, faults, broken })
 
   it.effect("verify succeeds with a store that keeps the contract", () =>
     StateStoreContract.verify(StateStoreMemory.layer(), { cases: 20 })
